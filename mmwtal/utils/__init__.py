@@ -1,0 +1,1 @@
+"""Helpers without domain knowledge; every module of the package may import them."""

@@ -1,0 +1,39 @@
+"""What every command-line tool shares: one line for a user's mistake, honest exit codes."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
+from mmwtal.utils.errors import UserError
+
+
+def run_tool(
+    main: Callable[[argparse.Namespace], int | None],
+    parser: argparse.ArgumentParser,
+    argv: Sequence[str] | None = None,
+) -> None:
+    """Parse the command line, run a tool and exit.
+
+    Exit codes: what ``main`` returns (None is 0); 2 for a :class:`UserError` (as argparse uses for a bad command
+    line); 130 for Ctrl-C. Any other exception is a defect of the tool and keeps its traceback and exit code 1.
+
+    Args:
+        main: The tool; takes the parsed arguments, returns its exit code.
+        parser: Its options; ``--debug`` is added here.
+        argv: The command line without the program's name; ``sys.argv`` by default.
+    """
+    parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
+    args = parser.parse_args(argv)
+    try:
+        code = main(args) or 0
+    except UserError as error:
+        if args.debug:
+            raise
+        sys.stderr.write(f'error: {error}\n')
+        code = 2
+    except KeyboardInterrupt:
+        if args.debug:
+            raise
+        sys.stderr.write('interrupted\n')
+        code = 130
+    sys.exit(code)

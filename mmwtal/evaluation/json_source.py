@@ -1,0 +1,88 @@
+"""Reading JSON that a user names, with errors that say where they are."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmwtal.utils.errors import UserError
+
+Source = str | Path | Mapping[str, Any]
+
+
+def read_object(source: Source, what: str, key: str, other: str) -> tuple[Mapping[str, Any], str]:
+    """Return a JSON object that holds another one under ``key``.
+
+    Args:
+        source: A path, or the object itself.
+        what: What it is for, for messages: ``'predictions'``.
+        key: The key that it must have.
+        other: The key that the other one of the two inputs would have, to recognise swapped arguments.
+
+    Returns:
+        The object, and its name for messages.
+
+    Raises:
+        UserError: If the file is missing, unreadable, not UTF-8 or not JSON, or does not have ``key``.
+    """
+    place = f'{what} {source}' if isinstance(source, str | Path) else f'{what} (given as a dict)'
+    content = _load(source, place) if isinstance(source, str | Path) else source
+    inner = content.get(key) if isinstance(content, Mapping) else None
+    if not isinstance(inner, Mapping):
+        found = describe(content)
+        if isinstance(content, Mapping):
+            found = f'{key!r} is {describe(inner)}' if key in content else f'the keys {_some(content)}'
+        swapped = isinstance(content, Mapping) and other in content
+        hint = '; are predictions and ground truth swapped?' if swapped else ''
+        raise UserError(f'{place}: expected an object with an object under {key!r}, found {found}{hint}')
+    return content, place
+
+
+def _load(source: str | Path, place: str) -> Any:
+    try:
+        text = Path(source).read_text(encoding='utf-8-sig')
+    except FileNotFoundError as error:
+        raise UserError(f'{place}: no such file; check the path') from error
+    except OSError as error:
+        raise UserError(f'{place}: cannot be read ({error.strerror}); expected a JSON file') from error
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f'{place}: not UTF-8 text (byte {error.start}); expected JSON; convert the file to UTF-8'
+        ) from error
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UserError(
+            f'{place}: not JSON (line {error.lineno}, column {error.colno}: {error.msg}); write the file again'
+        ) from error
+
+
+def numbers(values: list[Any], shape: tuple[int, ...]) -> np.ndarray | None:
+    """Return numbers, or texts of numbers as some released files have, as float64 of a shape (-1, ...).
+
+    None if one of them is not a finite number or the shape differs; the caller then looks for the one at fault.
+    """
+    if not values:
+        return np.zeros((0, *shape))
+    try:
+        array = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return array if array.shape[1:] == shape and bool(np.isfinite(array).all()) else None
+
+
+def describe(value: Any) -> str:
+    """Return a short description of a value for a message."""
+    if isinstance(value, Mapping):
+        return f'an object with the keys {_some(value)}'
+    if isinstance(value, list | tuple) and len(value) > 4:
+        return f'a list of {len(value)}'
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + '...'
+
+
+def _some(content: Mapping[str, Any]) -> str:
+    names = [repr(name) for name in list(content)[:5]]
+    return ', '.join([*names, '...'] if len(content) > 5 else names) or '(none)'

@@ -1,0 +1,5 @@
+"""Registered metrics."""
+
+from mmwtal.utils.discovery import import_submodules
+
+import_submodules(__name__, __path__)

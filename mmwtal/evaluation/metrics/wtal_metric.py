@@ -1,0 +1,172 @@
+"""The metric that the Runner uses: mAP under a named rule."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from logging import WARNING
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine.dist import all_gather_object, broadcast_object_list, is_main_process
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
+from mmengine.structures import BaseDataElement
+from torch import Tensor
+
+from mmwtal.evaluation.detections import Detections
+from mmwtal.evaluation.evaluator import evaluate
+from mmwtal.evaluation.ground_truth import read_ground_truth
+from mmwtal.evaluation.protocols import get_protocol
+from mmwtal.evaluation.result import EvaluationResult
+from mmwtal.evaluation.tious import parse_tious
+from mmwtal.registry import METRICS
+from mmwtal.utils.errors import UserError
+from mmwtal.version import __version__
+
+VideoDetections = tuple[str, np.ndarray, np.ndarray, np.ndarray]
+"""Video id, segments (N, 2) in seconds, scores (N,), labels (N,)."""
+
+
+@METRICS.register_module()
+class WTALMetric(BaseMetric):
+    """Mean average precision of temporal detections.
+
+    The ground truth is read from the annotation file at construction, so that a fault in it shows before any training;
+    samples carry predictions only. Every rank hands in all it has; a video that comes twice, because a sampler padded
+    the ranks to one length, counts once.
+
+    After :meth:`evaluate`, rank 0 has ``result``, an :class:`EvaluationResult`, and ``predictions``, the content of an
+    ActivityNet result file, with the videos in alphabetical order. Elsewhere both are None.
+
+    Args:
+        data_root: Root of the dataset.
+        ann_file: Annotation file, relative to ``data_root`` or absolute.
+        subset: Its subset to evaluate.
+        protocol: Name of the rule; see :mod:`mmwtal.evaluation.protocols`.
+        tious: Thresholds, as numbers or as ``'START:STOP:STEP'``; the rule's own by default.
+        prefix: Put before the names of the returned values, with a slash.
+
+    Raises:
+        UserError: If the annotation file, the subset, the rule or a threshold is faulty.
+    """
+
+    default_prefix = ''  # None would make mmengine warn
+
+    def __init__(
+        self,
+        *,
+        data_root: str,
+        ann_file: str = 'annotations.json',
+        subset: str = 'test',
+        protocol: str = 'wtal_grid',
+        tious: str | Iterable[float] | None = None,
+        prefix: str | None = None,
+    ) -> None:
+        super().__init__(prefix=prefix)
+        self.protocol = get_protocol(protocol)
+        self.tious = parse_tious(self.protocol.default_tious if tious is None else tious)
+        self.ground_truth = read_ground_truth(Path(data_root, ann_file), subset)
+        self.results: list[VideoDetections] = []
+        self.result: EvaluationResult | None = None
+        self.predictions: dict[str, Any] | None = None
+
+    def process(self, data_batch: Any, data_samples: Sequence[Any]) -> None:
+        """Take over the predictions of a batch.
+
+        Args:
+            data_batch: Not used.
+            data_samples: Data samples, or dicts of their fields, with ``video_id`` and ``pred_instances``.
+        """
+        for sample in data_samples:
+            fields = sample.to_dict() if isinstance(sample, BaseDataElement) else sample
+            instances = fields['pred_instances']
+            self.results.append(
+                (
+                    fields['video_id'],
+                    _to_array(instances['segments'], np.float64).reshape(-1, 2),
+                    _to_array(instances['scores'], np.float64),
+                    _to_array(instances['labels'], np.int64),
+                )
+            )
+
+    def evaluate(self, size: int) -> dict[str, float]:
+        """Gather the predictions of all ranks and evaluate them on rank 0.
+
+        Args:
+            size: Samples of the whole dataset. mmengine's metrics cut off padding by it; here the video ids tell.
+
+        Returns:
+            ``mAP@TIOU`` for each threshold and ``average``, in percent, on every rank.
+
+        Raises:
+            UserError: On every rank, if no video of the subset was predicted or a prediction is not finite.
+        """
+        gathered = all_gather_object(self.results)
+        self.results = []
+        self.result = self.predictions = None
+        outcome: list[dict[str, float] | UserError | None] = [None]
+        if is_main_process():
+            try:
+                outcome = [self.compute_metrics([video for part in gathered for video in part])]
+            except UserError as error:
+                # The other ranks wait for the outcome below; they must learn of a failure too.
+                outcome = [error]
+        broadcast_object_list(outcome)
+        if isinstance(outcome[0], UserError):
+            raise outcome[0]
+        values = outcome[0] or {}
+        return {f'{self.prefix}/{name}' if self.prefix else name: value for name, value in values.items()}
+
+    def compute_metrics(self, results: list[VideoDetections]) -> dict[str, float]:
+        """Evaluate the predictions of all ranks; a video's first entry counts."""
+        by_video = {entry[0]: entry for entry in reversed(results)}
+        self._check_videos(by_video)
+        detections = self._detections([by_video[video] for video in sorted(by_video)])
+        # A class that the model knows is not an unknown one, also where the annotation file never mentions it.
+        truth = replace(
+            self.ground_truth, known_classes=self.ground_truth.known_classes | frozenset(detections.classes)
+        )
+        self.result = evaluate(detections, truth, protocol=self.protocol, tious=self.tious)
+        self.predictions = detections.to_dict(version=f'mmwtal {__version__}')
+        pairs = zip(self.result.tious, self.result.mAP, strict=True)
+        return {**{f'mAP@{tiou:g}': value for tiou, value in pairs}, 'average': self.result.average}
+
+    def _check_videos(self, by_video: dict[str, VideoDetections]) -> None:
+        expected = self.ground_truth.video_ids
+        missing = [video for video in expected if video not in by_video]
+        if len(missing) == len(expected):
+            raise UserError(
+                f'WTALMetric: none of the {len(expected)} videos of subset {self.ground_truth.subset!r} was predicted; '
+                f'expected ids such as {expected[0]}, found {sorted(by_video)[:3] or "no prediction at all"}; '
+                'give dataset and metric the same annotation file and subset'
+            )
+        if missing:
+            names = ', '.join(missing[:5]) + (', ...' if len(missing) > 5 else '')
+            print_log(
+                f'{len(missing)} of {len(expected)} videos of the ground truth got no prediction sample, so all their '
+                f'instances count as missed: {names}',
+                logger='current',
+                level=WARNING,
+            )
+
+    def _detections(self, videos: list[VideoDetections]) -> Detections:
+        classes = tuple((self.dataset_meta or {}).get('classes') or ())
+        for video, _, _, labels in videos:
+            if len(labels) and not 0 <= labels.min() <= labels.max() < len(classes):
+                raise UserError(
+                    f'WTALMetric: video {video}: expected labels below {len(classes)}, the number of classes in the '
+                    f"dataset's metainfo, found {labels.max()}; model and dataset must have the same classes"
+                )
+        return Detections(
+            video_ids=tuple(video for video, *_ in videos),
+            classes=classes,
+            videos=np.repeat(np.arange(len(videos)), [len(scores) for _, _, scores, _ in videos]),
+            segments=np.concatenate([segments for _, segments, _, _ in videos]),
+            scores=np.concatenate([scores for _, _, scores, _ in videos]),
+            labels=np.concatenate([labels for _, _, _, labels in videos]),
+        )
+
+
+def _to_array(values: Any, dtype: type) -> np.ndarray:
+    array = values.detach().cpu().numpy() if isinstance(values, Tensor) else values
+    return np.asarray(array, dtype=dtype)

@@ -1,0 +1,5 @@
+"""Decoders: from a localizer's output to segments in seconds."""
+
+from mmwtal.utils.discovery import import_submodules
+
+import_submodules(__name__, __path__)

@@ -1,0 +1,38 @@
+"""Pooling over time to the level of the video: what training and decoding have in common."""
+
+import torch
+from torch import Tensor
+
+
+def topk_mean(values: Tensor, mask: Tensor, *, ratio: float) -> Tensor:
+    """Average, for each channel by itself, the highest k = max(1, floor(T_b / ratio)) of each video's own snippets.
+
+    Args:
+        values: (B, T, C).
+        mask: Valid snippets, bool, (B, T); at least one a video.
+        ratio: Snippets of a video for each snippet that is averaged.
+
+    Returns:
+        (B, C).
+    """
+    lengths = mask.sum(dim=1)
+    k = torch.div(lengths.double(), ratio, rounding_mode='floor').long().clamp(min=1)
+    top = values.masked_fill(~mask[..., None], float('-inf')).topk(int(k.max()), dim=1).values
+    beyond = torch.arange(top.shape[1], device=top.device) >= k[:, None]
+    return top.masked_fill(beyond[..., None], 0).sum(dim=1) / k[:, None]
+
+
+def video_scores(activation: Tensor, mask: Tensor, *, ratio: float, has_background: bool) -> Tensor:
+    """Return how likely each class occurs in each video: the softmax of the top-k mean, background dropped.
+
+    Args:
+        activation: Logits, (B, T, C + 1) with the background last, or (B, T, C).
+        mask: Valid snippets, bool, (B, T).
+        ratio: See :func:`topk_mean`.
+        has_background: Whether the last channel is the background.
+
+    Returns:
+        (B, C), in [0, 1].
+    """
+    scores = topk_mean(activation, mask, ratio=ratio).softmax(dim=-1)
+    return scores[:, :-1] if has_background else scores

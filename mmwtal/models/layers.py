@@ -1,0 +1,44 @@
+"""What temporal networks on padded batches share: masking, the mean over a video's own snippets, initialisation."""
+
+import torch
+from torch import Tensor, nn
+
+
+def masked(values: Tensor, mask: Tensor) -> Tensor:
+    """Set the padding of a channels-first sequence to zero.
+
+    A convolution with kernel 3 reads one snippet beyond the video's end, and its bias makes padding non-zero, so that
+    padding would leak through the next one: this is applied after every temporal operator.
+
+    Args:
+        values: (B, C, T).
+        mask: Valid snippets, bool, (B, T).
+
+    Returns:
+        (B, C, T). Filled rather than multiplied, so that NaN in the padding does not survive.
+    """
+    return values.masked_fill(~mask[:, None], 0)
+
+
+def temporal_mean(values: Tensor, mask: Tensor) -> Tensor:
+    """Average over each video's own snippets.
+
+    Args:
+        values: (B, T, C).
+        mask: Valid snippets, bool, (B, T); at least one a video.
+
+    Returns:
+        (B, C).
+    """
+    total = values.masked_fill(~mask[..., None], 0).sum(dim=1)
+    return total / mask.sum(dim=1, keepdim=True)
+
+
+@torch.no_grad()
+def initialise_convolutions(module: nn.Module) -> None:
+    """Draw the weights of all temporal convolutions Kaiming-uniform (fan in, ReLU's gain) and set their biases to 0."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv1d):
+            nn.init.kaiming_uniform_(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)

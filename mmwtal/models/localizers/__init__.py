@@ -1,0 +1,5 @@
+"""Whole models: a backbone, a head, a decoder."""
+
+from mmwtal.utils.discovery import import_submodules
+
+import_submodules(__name__, __path__)

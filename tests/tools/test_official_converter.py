@@ -1,0 +1,148 @@
+import importlib.util
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from mmwtal.registry import MODELS
+from mmwtal.utils.errors import UserError
+
+HALF, ATTENTION, CLASSES = 6, 512, 3
+
+
+@pytest.fixture(scope='module')
+def tool(repo_root):
+    spec = importlib.util.spec_from_file_location(
+        'official_converter', repo_root / 'tools/model_converters/official.py'
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def official():
+    """What the authors' code saves, at a reduced width."""
+    generator = torch.Generator().manual_seed(0)
+    width = 2 * HALF
+    shapes = {
+        'feat_encoder.0': (width, width, 3),
+        'fusion.0': (width, width, 1),
+        'classifier.1': (width, width, 3),
+        'classifier.4': (CLASSES + 1, width, 1),
+    }
+    for name in ('vAttn', 'fAttn'):
+        shapes |= {f'{name}.bit_wise_attn.0': (HALF, HALF, 3), f'{name}.channel_conv.0': (HALF, HALF, 3)}
+        shapes |= {f'{name}.attention.0': (ATTENTION, HALF, 3), f'{name}.attention.3': (ATTENTION, ATTENTION, 3)}
+        shapes |= {f'{name}.attention.5': (1, ATTENTION, 1)}
+    state = {}
+    for name, shape in shapes.items():
+        state[f'{name}.weight'] = torch.randn(shape, generator=generator)
+        state[f'{name}.bias'] = torch.randn(shape[0], generator=generator)
+    return state
+
+
+def convert(tool, source, target, *options):
+    tool.main(tool.build_parser().parse_args(['co2net', str(source), str(target), *options]))
+
+
+@pytest.mark.parametrize('form', ['bare', 'wrapped', 'parallel', 'legacy'])
+def test_converts(tool, official, tmp_path, capsys, form):
+    source, target = tmp_path / 'best.pkl', tmp_path / 'sub/ours.pth'
+    content = {f'module.{name}': value for name, value in official.items()} if form == 'parallel' else official
+    torch.save(
+        {'state_dict': content, 'epoch': 3} if form == 'wrapped' else content,
+        source,
+        _use_new_zipfile_serialization=form != 'legacy',
+    )
+    convert(tool, source, target)
+    said = capsys.readouterr().out
+    unused = (2 * HALF) ** 2 * 3 + 2 * HALF
+    assert f'left out: feat_encoder, {unused} parameters' in said
+
+    checkpoint = torch.load(target, weights_only=True)
+    meta = checkpoint['meta']
+    assert (meta['base'], meta['num_classes'], meta['in_channels']) == ('co2net', CLASSES, 2 * HALF)
+    assert meta['left_out'] == {'feat_encoder': unused}
+    model = MODELS.build(
+        {
+            'type': 'WTALLocalizer',
+            'num_classes': CLASSES,
+            'in_channels': 2 * HALF,
+            'backbone': {'type': 'CO2NetBackbone'},
+            'head': {'type': 'MILHead', 'losses': {}},
+        }
+    )
+    model.load_state_dict(checkpoint['state_dict'])
+    assert torch.equal(model.backbone.flow.attention.score.bias, official['fAttn.attention.5.bias'])
+    assert torch.equal(model.backbone.rgb.global_conv.weight, official['vAttn.channel_conv.0.weight'])
+    assert torch.equal(model.head.classifier.weight, official['classifier.4.weight'])
+    assert [path.name for path in target.parent.iterdir()] == ['ours.pth']
+
+
+def test_does_not_overwrite_unasked(tool, official, tmp_path):
+    source, target = tmp_path / 'best.pkl', tmp_path / 'ours.pth'
+    torch.save(official, source)
+    target.write_text('precious')
+    with pytest.raises(UserError, match=r'exists already.*--overwrite'):
+        convert(tool, source, target)
+    assert target.read_text() == 'precious'
+    convert(tool, source, target, '--overwrite')
+    assert 'state_dict' in torch.load(target, weights_only=True)
+
+
+def test_all_faults_at_once_under_the_authors_names(tool, official, tmp_path):
+    del official['vAttn.channel_conv.0.bias']
+    official['gcn.weight'] = torch.ones(2)
+    official['classifier.1.weight'] = torch.ones(2, 2, 3)
+    source = tmp_path / 'best.pkl'
+    torch.save(official, source)
+    with pytest.raises(UserError) as error:
+        convert(tool, source, tmp_path / 'ours.pth')
+    message = str(error.value)
+    assert str(source) in message
+    assert 'missing vAttn.channel_conv.0.bias' in message
+    assert 'unexpected gcn.weight' in message
+    assert 'classifier.1.weight of shape (2, 2, 3) instead of (12, 12, 3)' in message
+    assert not (tmp_path / 'ours.pth').exists()
+
+
+def test_a_parameter_that_states_a_size_is_missing(tool, official, tmp_path):
+    del official['classifier.4.weight']
+    torch.save(official, tmp_path / 'best.pkl')
+    with pytest.raises(UserError, match=r'missing classifier\.4\.weight'):
+        convert(tool, tmp_path / 'best.pkl', tmp_path / 'ours.pth')
+
+
+class Payload:
+    def __reduce__(self):
+        return print, ('arbitrary code ran',)
+
+
+@pytest.mark.parametrize('content', ['text', 'object', 'list', 'empty'])
+def test_other_files(tool, tmp_path, capsys, content):
+    source = tmp_path / 'best.pkl'
+    if content == 'text':
+        source.write_text('not a checkpoint')
+    elif content == 'object':
+        torch.save({'a': Payload()}, source)
+    else:
+        torch.save([1, 2] if content == 'list' else {}, source)
+    with pytest.raises(UserError, match=r'best\.pkl: expected a state dict'):
+        convert(tool, source, tmp_path / 'ours.pth')
+    assert 'arbitrary' not in capsys.readouterr().out
+
+
+def test_command_line(repo_root, tmp_path):
+    done = subprocess.run(
+        [sys.executable, 'tools/model_converters/official.py', 'co2net', 'absent.pkl', str(tmp_path / 'ours.pth')],
+        cwd=repo_root,
+        env={'PYTHONPATH': str(repo_root), 'PATH': ''},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith('error: absent.pkl: no such checkpoint')
+    assert 'Traceback' not in done.stderr

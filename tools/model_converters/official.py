@@ -1,0 +1,217 @@
+"""Turn a checkpoint of a method's authors into one that mmwtal loads.
+
+    python tools/model_converters/official.py co2net best_CO2.pkl co2net_thumos14.pth
+
+A further base model is one more entry of ``BASES``.
+"""
+
+import argparse
+import os
+import pickle
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mmwtal.registry import MODELS
+from mmwtal.utils.cli import run_tool
+from mmwtal.utils.errors import UserError
+from mmwtal.version import __version__
+
+StateDict = dict[str, Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfficialBase:
+    """How the authors' checkpoint of one base model maps to ours.
+
+    Args:
+        model: Our model's config without its sizes, which come from the checkpoint.
+        sizes: Constructor argument -> (authors' parameter, axis, what to subtract) that states it.
+        renames: Authors' layer -> ours; the parameters of a layer keep their names.
+        left_out: Authors' module -> why we do without it.
+    """
+
+    model: dict[str, Any]
+    sizes: dict[str, tuple[str, int, int]]
+    renames: dict[str, str]
+    left_out: dict[str, str] = field(default_factory=dict)
+
+
+def _consensus(official: str, ours: str) -> dict[str, str]:
+    layers = {
+        'channel_conv.0': 'global_conv',
+        'bit_wise_attn.0': 'local_conv',
+        'attention.0': 'attention.conv1',
+        'attention.3': 'attention.conv2',
+        'attention.5': 'attention.score',
+    }
+    return {f'{official}.{theirs}': f'{ours}.{name}' for theirs, name in layers.items()}
+
+
+BASES: dict[str, OfficialBase] = {
+    'co2net': OfficialBase(
+        model={
+            'type': 'WTALLocalizer',
+            'backbone': {'type': 'CO2NetBackbone'},
+            'head': {'type': 'MILHead', 'losses': {}},
+        },
+        sizes={'num_classes': ('classifier.4.weight', 0, 1), 'in_channels': ('fusion.0.weight', 1, 0)},
+        renames={
+            **_consensus('vAttn', 'backbone.rgb'),
+            **_consensus('fAttn', 'backbone.flow'),
+            'fusion.0': 'backbone.fusion',
+            'classifier.1': 'head.hidden',
+            'classifier.4': 'head.classifier',
+        },
+        left_out={'feat_encoder': 'the published forward pass never uses it'},
+    ),
+}
+
+
+def load_official(path: Path) -> StateDict:
+    """Read an authors' checkpoint: a state dict, bare or under ``state_dict``, perhaps saved from a DataParallel.
+
+    Raises:
+        UserError: If the file is absent, unreadable, or holds something else.
+    """
+    if not path.is_file():
+        raise UserError(f'{path}: no such checkpoint; give the file that the authors released')
+    try:
+        content = torch.load(path, map_location='cpu', weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UserError(
+            f'{path}: expected a state dict saved by torch.save, found what cannot be loaded as plain weights '
+            f"({reason}); download it again, or save model.state_dict() from the authors' code"
+        ) from error
+    state = content.get('state_dict', content) if isinstance(content, dict) else content
+    if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
+        raise UserError(
+            f'{path}: expected a state dict (parameter name -> tensor), found {type(content).__name__} with something '
+            "else; save model.state_dict() from the authors' code"
+        )
+    return {name.removeprefix('module.'): value for name, value in state.items()}
+
+
+def convert(official: StateDict, base: OfficialBase, source: str) -> tuple[StateDict, dict[str, int], dict[str, int]]:
+    """Rename the parameters and compare them with our model.
+
+    Args:
+        official: The authors' parameters.
+        base: The mapping.
+        source: What to name in an error.
+
+    Returns:
+        Our parameters; the sizes of the model; the number of parameters of each module that is left out.
+
+    Raises:
+        UserError: If a parameter is missing, unexpected or of another shape; all of them at once.
+    """
+    ours: StateDict = {}
+    left_out = dict.fromkeys(base.left_out, 0)
+    unexpected = []
+    for name, value in official.items():
+        layer, _, parameter = name.rpartition('.')
+        skipped = next((module for module in left_out if name.startswith(f'{module}.')), None)
+        if skipped is not None:
+            left_out[skipped] += value.numel()
+        elif layer in base.renames:
+            ours[f'{base.renames[layer]}.{parameter}'] = value
+        else:
+            unexpected.append(f'unexpected {name}')
+    missing = [f'missing {name}' for name, axis, _ in base.sizes.values() if _size(official, name, axis) is None]
+    if missing:
+        raise _mismatch(source, unexpected + missing)
+    sizes = {argument: official[name].shape[axis] - less for argument, (name, axis, less) in base.sizes.items()}
+    faults = unexpected + _compare(ours, base, sizes)
+    if faults:
+        raise _mismatch(source, faults)
+    return ours, sizes, left_out
+
+
+def _size(official: StateDict, name: str, axis: int) -> int | None:
+    return official[name].shape[axis] if name in official and official[name].ndim > axis else None
+
+
+def _compare(ours: StateDict, base: OfficialBase, sizes: dict[str, int]) -> list[str]:
+    """Compare with a model of these sizes (on the meta device: no memory); faults name the authors' layers."""
+    with torch.device('meta'):
+        expected = MODELS.build({**base.model, **sizes}).state_dict()
+    theirs = {mine: official for official, mine in base.renames.items()}
+
+    def name(key: str) -> str:
+        layer, _, parameter = key.rpartition('.')
+        return f'{theirs[layer]}.{parameter}'
+
+    faults = [f'missing {name(key)}' for key in expected if key not in ours]
+    faults += [f'unexpected {name(key)}' for key in ours if key not in expected]
+    return faults + [
+        f'{name(key)} of shape {tuple(ours[key].shape)} instead of {tuple(value.shape)}'
+        for key, value in expected.items()
+        if key in ours and ours[key].shape != value.shape
+    ]
+
+
+def _mismatch(source: str, faults: list[str], shown: int = 8) -> UserError:
+    more = f' and {len(faults) - shown} more' if len(faults) > shown else ''
+    return UserError(
+        f'{source}: the checkpoint does not fit: {"; ".join(faults[:shown])}{more}; check that it is of the base model '
+        'that you named'
+    )
+
+
+def save_atomically(checkpoint: dict[str, Any], path: Path, *, overwrite: bool) -> None:
+    """Write a checkpoint so that the path holds the old file, none, or the whole new one at any time.
+
+    Raises:
+        UserError: If the file exists and may not be overwritten.
+    """
+    if path.exists() and not overwrite:
+        raise UserError(f'{path} exists already; choose another name or give --overwrite')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.')
+    try:
+        with os.fdopen(descriptor, 'wb') as file:
+            torch.save(checkpoint, file)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the command line's options."""
+    parser = argparse.ArgumentParser(description="Convert the checkpoint of a method's authors.")
+    parser.add_argument('base', choices=sorted(BASES), help='base model')
+    parser.add_argument('input', type=Path, metavar='IN', help="the authors' checkpoint (.pkl, .pth)")
+    parser.add_argument('output', type=Path, metavar='OUT', help='where to write ours')
+    parser.add_argument('--overwrite', action='store_true', help='replace OUT if it exists')
+    return parser
+
+
+def main(args: argparse.Namespace) -> None:
+    """Convert, write, and say what was left out."""
+    base = BASES[args.base]
+    state, sizes, left_out = convert(load_official(args.input), base, str(args.input))
+    meta = {
+        'base': args.base,
+        'converted_from': args.input.name,
+        'mmwtal_version': __version__,
+        'left_out': left_out,
+        **sizes,
+    }
+    save_atomically({'state_dict': state, 'meta': meta}, args.output, overwrite=args.overwrite)
+    total = sum(value.numel() for value in state.values())
+    print(f'{args.output}: {len(state)} tensors, {total:,} parameters, {sizes}')
+    for module, number in left_out.items():
+        if number:
+            print(f'left out: {module}, {number:,} parameters: {base.left_out[module]}')
+
+
+if __name__ == '__main__':
+    run_tool(main, build_parser())

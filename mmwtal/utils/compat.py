@@ -161,7 +161,7 @@ def load_from_local(filename: str, map_location: Any = None) -> Any:
         raise UserError(f"no checkpoint file {path}: tools/train.py writes one, {_CONVERTER} converts an authors' one")
     try:
         return torch.load(path, map_location=map_location, weights_only=True)
-    except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
+    except (pickle.UnpicklingError, EOFError, OSError, RuntimeError, ValueError, LookupError) as error:
         found = re.search(r'Unsupported global: GLOBAL (\S+)', str(error))
         if found:
             reason = f'holds a {found[1]}, but only tensors and plain values are loaded, since all else can run code'

@@ -210,6 +210,17 @@ def test_a_checkpoint_that_cannot_be_trusted_or_read_is_refused(tmp_path, case):
     assert '\n' not in message
 
 
+def test_a_checkpoint_cut_short_anywhere_is_refused_with_one_line(tmp_path):
+    whole = tmp_path / 'whole.pth'
+    torch.save({'state_dict': {'w': torch.zeros(200)}}, whole)
+    content = whole.read_bytes()
+    for length in range(0, len(content), 97):
+        path = tmp_path / f'cut_at_{length}.pth'
+        path.write_bytes(content[:length])
+        with pytest.raises(UserError, match=f'cut_at_{length}.pth is damaged'):
+            compat.load_from_local(str(path), 'cpu')
+
+
 def test_mmengine_loads_files_and_addresses_without_running_code(python, tmp_path):
     script = """
         import os, pickle, torch

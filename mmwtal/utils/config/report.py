@@ -1,0 +1,64 @@
+"""What the config check finds."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from mmwtal.utils.config.names import did_you_mean, nearest
+from mmwtal.utils.config.nodes import Key, Origin
+
+
+@dataclass(frozen=True)
+class ConfigProblem:
+    """Something that is wrong with a config, or that cannot be checked.
+
+    Attributes:
+        path: The key, dotted as for ``--cfg-options``.
+        message: What is wrong and how to mend it.
+        nearest: The valid name that a wrong one is most like.
+        origin: Where it was written.
+    """
+
+    path: str
+    message: str
+    nearest: str | None
+    origin: Origin
+
+    def __str__(self) -> str:
+        return f'{self.origin}: {self.path}: {self.message}'
+
+
+class ConfigReport:
+    """Collects what is wrong with a config, at most one problem a key, and what could not be checked.
+
+    Attributes:
+        problems: What is wrong.
+        notes: What could not be checked.
+    """
+
+    def __init__(self) -> None:
+        self.problems: list[ConfigProblem] = []
+        self.notes: list[ConfigProblem] = []
+
+    def wrong(self, path: Sequence[Key], message: str, origin: Origin, match: str | None = None) -> None:
+        """Add a problem, unless its key has one."""
+        key = dotted(path)
+        if all(problem.path != key for problem in self.problems):
+            self.problems.append(ConfigProblem(key, message, match, origin))
+
+    def misspelt(
+        self, path: Sequence[Key], message: str, name: str, valid: Iterable[str], origin: Origin
+    ) -> str | None:
+        """Add a problem about a name that is none of the valid ones; return the nearest of them."""
+        valid = list(valid)
+        match = nearest(name, valid)
+        self.wrong(path, message + did_you_mean(name, valid), origin, match)
+        return match
+
+    def unchecked(self, path: Sequence[Key], message: str, origin: Origin) -> None:
+        """Add a note."""
+        self.notes.append(ConfigProblem(dotted(path), message, None, origin))
+
+
+def dotted(path: Sequence[Key]) -> str:
+    """Return a path as it is written for ``--cfg-options``."""
+    return '.'.join(map(str, path))

@@ -1,0 +1,22 @@
+"""Every config that is shipped passes the config check."""
+
+from pathlib import Path
+
+import pytest
+
+from mmwtal.utils.config.check import check_config
+from mmwtal.utils.config.origin import load_config
+
+CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
+LEAVES = sorted(path for path in CONFIGS.rglob('*.py') if '_base_' not in path.parts)
+
+
+def test_there_are_configs():
+    assert LEAVES
+
+
+@pytest.mark.parametrize('path', LEAVES, ids=lambda path: str(path.relative_to(CONFIGS)))
+def test_a_shipped_config_has_no_problems(path):
+    cfg, origins = load_config(path)
+    assert [str(problem) for problem in check_config(cfg, origins)] == []
+    assert all(origins.value((key,)).line is not None for key in cfg)

@@ -1,0 +1,86 @@
+"""Reading a JSON file that a person may have written: clear errors, and duplicate keys are seen."""
+
+import json
+import math
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from mmwtal.utils.errors import UserError
+
+
+class JsonObject(dict[str, Any]):
+    """A JSON object that knows which of its keys were given more than once; the last value is kept.
+
+    Args:
+        pairs: Keys and values in the order of the file.
+    """
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        self.duplicates: tuple[str, ...] = ()
+        if len(self) != len(pairs):
+            counts = Counter(key for key, _ in pairs)
+            self.duplicates = tuple(key for key, count in counts.items() if count > 1)
+
+
+def read_json_object(path: Path, *, what: str) -> JsonObject:
+    """Read a JSON file whose top level is an object.
+
+    Args:
+        path: The file.
+        what: What the file is, for messages ("annotation file").
+
+    Returns:
+        The object; every object inside it is a :class:`JsonObject` too.
+
+    Raises:
+        UserError: If the file is missing or unreadable, is not UTF-8 or not JSON, or holds something else.
+    """
+    try:
+        # Editors on Windows put a byte order mark in front; "utf-8-sig" accepts the file with and without.
+        content = json.loads(path.read_text(encoding='utf-8-sig'), object_pairs_hook=JsonObject)
+    except FileNotFoundError:
+        raise UserError(f'{what} {path} does not exist') from None
+    except OSError as error:
+        raise UserError(f'{what} {path} cannot be read: {error.strerror or error}') from None
+    except UnicodeDecodeError as error:
+        raise UserError(f'{what} {path} is not UTF-8 text (byte {error.start}): save it as UTF-8 JSON') from None
+    except ValueError as error:
+        raise UserError(f'{what} {path} is not valid JSON: {error}') from None
+    except RecursionError:
+        raise UserError(f'{what} {path} is not valid: its JSON is nested too deeply') from None
+    if not isinstance(content, JsonObject):
+        raise UserError(f'{what} {path} must hold a JSON object, found {json_type(content)}')
+    if content.duplicates:
+        raise UserError(f'{what} {path} gives the key {content.duplicates[0]!r} more than once')
+    return content
+
+
+def finite_number(value: object) -> float | None:
+    """Return a JSON value as a float; None if it is not a finite number (true and "1" are not)."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def positive_number(value: object) -> float | None:
+    """Return a JSON value as a float; None if it is not a finite number above 0."""
+    number = finite_number(value)
+    return number if number is not None and number > 0 else None
+
+
+def positive_integer(value: object) -> int | None:
+    """Return a JSON value as an int; None if it is not a whole number above 0."""
+    number = positive_number(value)
+    return int(number) if number is not None and number.is_integer() else None
+
+
+def json_type(value: object) -> str:
+    """Return what JSON calls the type of a value, with an article."""
+    names = {type(None): 'null', bool: 'a boolean', int: 'a number', float: 'a number', str: 'a string', list: 'a list'}
+    return names.get(type(value), 'an object')

@@ -1,0 +1,50 @@
+"""From a record to the sample that the model gets."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from mmcv.transforms import BaseTransform
+from mmengine.structures import InstanceData
+
+from mmwtal.registry import TRANSFORMS
+from mmwtal.structures import WTALDataSample
+from mmwtal.utils.errors import UserError
+
+
+@TRANSFORMS.register_module()
+class PackWTALInputs(BaseTransform):
+    """Turn a record into ``inputs``, float32 (T, D), and ``data_samples``, a :class:`WTALDataSample`.
+
+    The data sample has ``video_id``, ``labels`` (multi-hot float32 (C,)), ``timebase`` and, if the record has
+    segments, ``gt_instances`` with ``segments`` (float64 (N, 2), seconds) and ``labels`` (int64 (N,)).
+    """
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any]:
+        """Pack a record.
+
+        Raises:
+            UserError: If the features hold NaN or Inf.
+        """
+        # A memory map is read here; what is already an array of its own is not copied again.
+        feature = np.require(results['feature'], np.float32, ['C', 'W', 'E'])
+        _check_values(feature, results)
+        labels = torch.zeros(results['num_classes'])
+        labels[torch.from_numpy(results['label_ids'])] = 1
+        sample = WTALDataSample(video_id=results['video_id'], labels=labels, timebase=results['timebase'])
+        if 'segments' in results:
+            sample.gt_instances = InstanceData(
+                segments=torch.from_numpy(results['segments']), labels=torch.from_numpy(results['segment_label_ids'])
+            )
+        return {'inputs': torch.from_numpy(feature), 'data_samples': sample}
+
+
+def _check_values(feature: np.ndarray, results: dict[str, Any]) -> None:
+    # A sum over finite values is almost always finite and one over a NaN or Inf never is: this looks at each value
+    # in a quarter of the time that a test of all values takes, which is left to the rare case.
+    with np.errstate(over='ignore', invalid='ignore'):
+        finite = np.isfinite(feature.sum())
+    if not finite and not np.isfinite(feature).all():
+        raise UserError(
+            f'video {results["video_id"]}: features {results["feature_path"]} hold NaN or Inf; extract them again'
+        )

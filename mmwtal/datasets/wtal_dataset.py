@@ -1,0 +1,263 @@
+"""The dataset: videos of one subset as snippet features and, for training, nothing but video labels."""
+
+import logging
+import operator
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from mmengine.dataset import BaseDataset
+from mmengine.logging import print_log
+
+from mmwtal.datasets.annotations import AnnotationSet, class_names, read_annotations, subset_name
+from mmwtal.datasets.checks import CheckedVideo, CheckReport, check_videos, raise_faults
+from mmwtal.datasets.findings import Finding, faults, render
+from mmwtal.datasets.samplers.class_pair_sampler import Draw
+from mmwtal.datasets.sidecar import SIDECAR_NAME, check_agreement, check_timebase_setting, read_sidecar
+from mmwtal.datasets.value_audit import ValueAudit
+from mmwtal.registry import DATASETS, TRANSFORMS, build_module
+from mmwtal.utils.errors import UserError
+
+
+@DATASETS.register_module()
+class WTALDataset(BaseDataset):
+    """Untrimmed videos with snippet features, for weakly-supervised temporal action localization.
+
+    The data root holds ``annotations.json`` (see :func:`~mmwtal.datasets.annotations.read_annotations`), one file
+    ``features/<video_id>.npy`` (T, D) a video, float16 or float32, and ``features/features.json`` (see
+    :func:`~mmwtal.datasets.sidecar.read_sidecar`).
+
+    Everything is checked before the first sample, and all faulty videos are reported at once. In training
+    (``test_mode=False``) segments are dropped when the annotations are loaded: no record and no sample holds them.
+
+    A record, which the pipeline gets, has ``video_id``, ``feature_path``, ``num_snippets``, ``feature_width``,
+    ``label_ids`` int64 (K,), ``num_classes``, ``timebase``, ``rng`` (the generator of this draw) and, in test mode and
+    if the annotation file has them, ``segments`` float64 (N, 2) in seconds and ``segment_label_ids`` int64 (N,).
+
+    Args:
+        data_root: The folder of the data set; ``~`` is expanded, and the other paths are relative to it.
+        subset: ``training``, ``validation`` or ``test``.
+        ann_file: The annotation file.
+        features: The folder of the features.
+        metainfo: May give ``classes``, the class names in the order of the labels. By default those of the
+            annotation file are used, and where it states none, all its labels in alphabetical order.
+        pipeline: Transforms or their configs.
+        test_mode: Whether segments are kept.
+        timebase: ``dict(fps=..., stride=...[, window=...])`` for features without a sidecar; where the sidecar states
+            a value too, the two must agree.
+        in_channels: D, if it is to be enforced; by default the sidecar's, or what most files agree on.
+        on_fault: ``raise`` to refuse a data set with faulty videos, ``skip`` to leave them out with a warning.
+        lazy_init: Whether to put off reading and checking until the data are first used.
+
+    Raises:
+        UserError: If the data cannot be used; see above.
+    """
+
+    data_root: str
+    ann_file: str
+    data_prefix: dict[str, str]
+
+    # Time grid of feature sets that are released without a sidecar; a sidecar takes precedence.
+    DEFAULT_TIMEBASE: ClassVar[Mapping[str, float]] = {}
+    # Videos whose released segments lie beyond their end; these segments are kept, and noted.
+    KNOWN_OUTSIDE: ClassVar[frozenset[str]] = frozenset()
+
+    def __init__(
+        self,
+        *,
+        data_root: str | Path,
+        subset: str,
+        ann_file: str | Path = 'annotations.json',
+        features: str | Path = 'features',
+        metainfo: Mapping[str, Any] | None = None,
+        pipeline: Sequence[dict | Callable] = (),
+        test_mode: bool = False,
+        timebase: Mapping[str, float] | None = None,
+        in_channels: int | None = None,
+        on_fault: Literal['raise', 'skip'] = 'raise',
+        lazy_init: bool = False,
+    ) -> None:
+        if on_fault not in ('raise', 'skip'):
+            raise UserError(f"on_fault must be 'raise' or 'skip', found {on_fault!r}")
+        self.subset = subset_name(subset) or subset
+        self.timebase_setting = None if timebase is None else check_timebase_setting(timebase)
+        self.in_channels = in_channels
+        self.on_fault = on_fault
+        self._feature_width = 0
+        super().__init__(
+            ann_file=str(ann_file),
+            metainfo=metainfo,
+            data_root=str(data_root),
+            data_prefix={'features': str(features)},
+            # Built here, because mmengine looks them up in the scope that happens to be current.
+            pipeline=[build_module(transform, TRANSFORMS) for transform in pipeline],
+            test_mode=test_mode,
+            lazy_init=lazy_init,
+        )
+
+    @property
+    def feature_width(self) -> int:
+        """D of the features."""
+        self.full_init()
+        return self._feature_width
+
+    @property
+    def video_ids(self) -> list[str]:
+        """The ids of the videos, in the order of the samples."""
+        return [self.get_data_info(index)['video_id'] for index in range(len(self))]
+
+    def get_cat_ids(self, idx: int) -> list[int]:
+        """Return the class indices of a video; empty for a negative video."""
+        return self.get_data_info(idx)['label_ids'].tolist()
+
+    def __getitem__(self, idx: int | Draw) -> Any:
+        """Return a sample.
+
+        Args:
+            idx: The index of a video, or a draw of a batch sampler, which also seeds the transforms.
+
+        Raises:
+            UserError: If the features cannot be read, or a transform gives nothing. Another video is never taken in
+                its place.
+        """
+        self.full_init()
+        return self.prepare_data(idx)
+
+    def prepare_data(self, idx: int | Draw) -> Any:
+        """Return the record of a video after the pipeline; see :meth:`__getitem__`."""
+        index = idx.index if isinstance(idx, Draw) else operator.index(idx)
+        record = self.get_data_info(index)
+        record['num_classes'] = len(self._metainfo['classes'])
+        record['rng'] = np.random.default_rng(idx.seed if isinstance(idx, Draw) else self._seed_of(index))
+        sample = self.pipeline(record)
+        if sample is None:
+            raise UserError(f'video {record["video_id"]}: a transform of the pipeline gave no sample')
+        return sample
+
+    def get_data_info(self, idx: int) -> dict[str, Any]:
+        """Return the record of a video.
+
+        Args:
+            idx: Its index; negative values count from the end.
+
+        Raises:
+            IndexError: If there is no such video.
+        """
+        count = len(self)
+        if not -count <= idx < count:
+            raise IndexError(f'index {idx} in a dataset of {count} videos')
+        return super().get_data_info(idx % count)
+
+    def load_data_list(self) -> list[dict[str, Any]]:
+        """Read the annotations, check everything and return the records of the subset."""
+        folder = Path(self.data_prefix['features'])
+        annotations = read_annotations(Path(self.ann_file))
+        self._metainfo['classes'] = classes = self._classes(annotations)
+        report = self._check(annotations, classes, folder)
+        origin = f'subset {self.subset!r} in {self.ann_file}'
+        findings = report.findings
+        sound = {video.annotation.video_id: video for video in report.videos}
+        findings = findings + self._audit(folder, list(sound))
+        found = faults(findings)
+        total = len(annotations.in_subset(self.subset))
+        if self.on_fault == 'raise':
+            raise_faults(findings, origin=origin, total=total)
+        for finding in found:
+            sound.pop(finding.video_id, None)
+        if not sound or report.width is None:
+            raise UserError(f'no video of {origin} can be used:\n{render(found, limit=20)}')
+        if found:
+            listing = render(found, limit=None)
+            self._log(f'{total - len(sound)} of {total} videos of {origin} left out:\n{listing}', logging.WARNING)
+        notes = Counter(finding.kind for finding in findings if not finding.kind.is_fault)
+        for kind, count in notes.items():
+            self._log(f'{origin}: {kind.heading}, in {count} videos')
+        self._feature_width = report.width
+        class_index = {name: position for position, name in enumerate(classes)}
+        return [self._record(video, class_index) for video in sound.values()]
+
+    def _join_prefix(self) -> None:
+        root = Path(self.data_root).expanduser()
+        if not root.is_dir():
+            raise UserError(f'data root {root} is not a folder; set data_root of the dataset to where the data lie')
+        self.data_root = str(root)
+        self.ann_file = str(root / Path(self.ann_file).expanduser())
+        self.data_prefix = {key: str(root / Path(path).expanduser()) for key, path in self.data_prefix.items()}
+
+    def _classes(self, annotations: AnnotationSet) -> tuple[str, ...]:
+        if 'classes' in self._metainfo:
+            return class_names(self._metainfo['classes'], origin='metainfo["classes"] of the dataset')
+        if annotations.classes is not None:
+            return annotations.classes
+        labels = annotations.all_labels()
+        if not labels:
+            raise UserError(f'annotation file {annotations.path} names no class: add "classes": [...] or labels')
+        self._log(f'{annotations.path} states no classes: its {len(labels)} labels in alphabetical order are used')
+        return tuple(labels)
+
+    def _check(self, annotations: AnnotationSet, classes: tuple[str, ...], folder: Path) -> CheckReport:
+        videos = annotations.in_subset(self.subset)
+        if not videos:
+            present = ', '.join(f'{name} ({count} videos)' for name, count in annotations.subset_counts().items())
+            raise UserError(f'{annotations.path} has no video in subset {self.subset!r}; present: {present or "none"}')
+        if not folder.is_dir():
+            raise UserError(f'feature folder {folder} does not exist')
+        sidecar = read_sidecar(folder)
+        fallback = self.DEFAULT_TIMEBASE if self.timebase_setting is None else self.timebase_setting
+        if sidecar is None and not fallback:
+            raise UserError(
+                f'{folder} has no {SIDECAR_NAME}, so the dataset needs timebase=dict(fps=..., stride=...): the frame '
+                'rate at which the features were extracted, and the frames from one snippet to the next'
+            )
+        width = self.in_channels
+        if sidecar is not None:
+            if width is not None and sidecar.width not in (None, width):
+                raise UserError(f'the config says in_channels={width}, but {sidecar.path} says width={sidecar.width}')
+            width = sidecar.width if width is None else width
+            if self.timebase_setting is not None:
+                check_agreement(sidecar, self.timebase_setting, [video.video_id for video in videos])
+        return check_videos(
+            videos,
+            folder=folder,
+            classes=set(classes),
+            sidecar=sidecar,
+            fallback=fallback,
+            width=width,
+            known_outside=self.KNOWN_OUTSIDE,
+        )
+
+    def _audit(self, folder: Path, video_ids: list[str]) -> list[Finding]:
+        audit = ValueAudit(folder=folder)
+        pending = audit.pending(video_ids)
+        if pending:
+            self._log(f'{folder}: looking for NaN and Inf in {len(pending)} feature files')
+        problem = audit.run(pending)
+        if problem:
+            self._log(f'{folder}: the result of the audit is not kept: {problem}', logging.DEBUG)
+        return audit.findings(video_ids)
+
+    def _record(self, video: CheckedVideo, class_index: Mapping[str, int]) -> dict[str, Any]:
+        annotation = video.annotation
+        record = {
+            'video_id': annotation.video_id,
+            'feature_path': str(video.path),
+            'num_snippets': video.num_snippets,
+            'feature_width': self._feature_width,
+            'label_ids': np.array([class_index[label] for label in annotation.labels], dtype=np.int64),
+            'timebase': video.timebase,
+        }
+        if self.test_mode and annotation.segments is not None:
+            record['segments'] = annotation.segments
+            labels = [class_index[label] for label in annotation.segment_labels]
+            record['segment_label_ids'] = np.array(labels, dtype=np.int64)
+        return record
+
+    def _seed_of(self, index: int) -> Sequence[int]:
+        # A test sample is always the same; a training sample that a plain sampler draws follows numpy's global seed.
+        return (index,) if self.test_mode else np.random.randint(2**32, size=4, dtype=np.uint32).tolist()
+
+    @staticmethod
+    def _log(message: str, level: int = logging.INFO) -> None:
+        print_log(message, logger='current', level=level)

@@ -1,0 +1,7 @@
+"""Whole jobs in one call: train, test, build a localizer."""
+
+from mmwtal.apis.localizer import init_localizer
+from mmwtal.apis.test import TestReport, test
+from mmwtal.apis.train import train
+
+__all__ = ['TestReport', 'init_localizer', 'test', 'train']

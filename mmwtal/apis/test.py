@@ -1,0 +1,106 @@
+"""Testing: what ``tools/test.py`` runs."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mmengine
+import torch
+from mmengine.config import Config
+from mmengine.dist import is_main_process
+from mmengine.runner import Runner
+
+from mmwtal.apis.runtime import make_work_dir, prepare_runtime
+from mmwtal.apis.settings import check_model_against_data, resolve_auto
+from mmwtal.engine.checkpoint import find_checkpoint, load_weights, publish, read_checkpoint
+from mmwtal.engine.train_loop import unwrap
+from mmwtal.evaluation import EvaluationResult
+from mmwtal.evaluation.metrics.wtal_metric import WTALMetric
+from mmwtal.utils.errors import UserError
+from mmwtal.version import __version__
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestReport:
+    """What a test made: the scores and where the files are."""
+
+    __test__ = False  # not a test class, whatever pytest makes of the name
+
+    result: EvaluationResult
+    meta: dict[str, Any]
+    predictions_file: Path
+    result_file: Path
+
+
+def test(cfg: Config, checkpoint: str | Path, *, dump: str | Path | None = None, launcher: str = 'none') -> TestReport | None:
+    """Test a checkpoint on the test split.
+
+    Args:
+        cfg: A checked config, see :func:`mmwtal.apis.settings.prepare_config`.
+        checkpoint: A checkpoint, or a work dir, of which the newest checkpoint is taken.
+        dump: Where the predictions go; ``predictions.json`` in the work dir by default. The scores go beside them,
+            into ``result.json``.
+        launcher: ``none``, ``pytorch``, ``slurm`` or ``mpi``.
+
+    Returns:
+        The report; None in processes other than the main one.
+
+    Raises:
+        UserError: For anything that the user can mend.
+    """
+    for key in ('test_dataloader', 'test_cfg', 'test_evaluator'):
+        if cfg.get(key) is None:
+            raise UserError(f'testing needs {key}, which the config does not set')
+    prepare_runtime(cfg, launcher=launcher)
+    work_dir = make_work_dir(cfg.work_dir)
+    predictions_file = Path(dump).expanduser() if dump is not None else work_dir / 'predictions.json'
+    make_work_dir(predictions_file.parent)
+    path = find_checkpoint(checkpoint)
+    saved = read_checkpoint(path)
+    resolve_auto(cfg, checkpoint=saved, dataloader='test_dataloader')
+    cfg.resume, cfg.load_from = False, None
+
+    runner = Runner.from_cfg(cfg)
+    load_weights(unwrap(runner.model), saved, path)
+    check_model_against_data(cfg.model, runner.test_dataloader.dataset)
+    runner.test()
+    if not is_main_process():
+        return None
+    metric = _metric(runner)
+    meta = _meta(cfg, path, saved, metric.result)
+    result_file = predictions_file.with_name('result.json')
+    _write_json(predictions_file, {**metric.predictions, 'meta': meta})
+    _write_json(result_file, {**metric.result.to_dict(), 'meta': meta})
+    return TestReport(result=metric.result, meta=meta, predictions_file=predictions_file, result_file=result_file)
+
+
+def _metric(runner: Runner) -> WTALMetric:
+    for metric in runner.test_evaluator.metrics:
+        if isinstance(metric, WTALMetric):
+            return metric
+    raise UserError("test_evaluator holds no metric of type 'WTALMetric', which makes predictions and scores")
+
+
+def _meta(cfg: Config, path: Path, saved: dict[str, Any], result: EvaluationResult) -> dict[str, Any]:
+    trained = saved.get('meta', {})
+    with path.open('rb') as file:
+        digest = hashlib.file_digest(file, 'sha256').hexdigest()
+    return dict(
+        protocol=result.protocol,
+        config=Path(cfg.filename).name,
+        config_sha256=hashlib.sha256(cfg.pretty_text.encode()).hexdigest(),
+        checkpoint=path.name,
+        checkpoint_sha256=digest,
+        iteration=trained.get('iter'),
+        selection=trained.get('selection', dict(rule='unknown')),
+        seed=trained.get('seed'),
+        versions=dict(mmwtal=__version__, torch=torch.__version__, mmengine=mmengine.__version__),
+    )
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    temporary = path.with_name(f'.{path.name}.tmp')
+    temporary.write_text(json.dumps(content), encoding='utf-8')
+    publish(temporary, path)

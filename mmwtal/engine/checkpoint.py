@@ -1,0 +1,110 @@
+"""Checkpoint files: written atomically, found, read without pickle, loaded strictly."""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+from torch.nn import Module
+
+from mmwtal.utils.compat import load_from_local
+from mmwtal.utils.errors import UserError
+
+BEST_ON_TEST = 'best_on_test.pth'
+_NAME = re.compile(r'iter_(\d+)\.pth')
+
+
+def checkpoint_name(iteration: int) -> str:
+    """Return the file name of the checkpoint after ``iteration`` iterations."""
+    return f'iter_{iteration}.pth'
+
+
+def list_checkpoints(work_dir: Path) -> list[Path]:
+    """Return the finished checkpoints of a work dir, the newest last."""
+    found = [(int(match[1]), path) for path in work_dir.glob('iter_*.pth') if (match := _NAME.fullmatch(path.name))]
+    return [path for _, path in sorted(found)]
+
+
+def find_checkpoint(path: str | Path) -> Path:
+    """Return the checkpoint that a user means: a file itself, or the newest one of a work dir.
+
+    Raises:
+        UserError: If there is none.
+    """
+    path = Path(path).expanduser()
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        raise UserError(f'checkpoint {path}: no such file or work dir')
+    checkpoints = list_checkpoints(path)
+    if not checkpoints:
+        raise UserError(f'work dir {path}: holds no checkpoint iter_N.pth; train first, or name a checkpoint file')
+    return checkpoints[-1]
+
+
+def publish(temporary: Path, final: Path) -> None:
+    """Make a completely written file visible under its name, in one step that survives a crash of the machine."""
+    descriptor = os.open(temporary, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    temporary.replace(final)
+    folder = os.open(final.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Read a checkpoint onto the CPU, with ``weights_only=True``.
+
+    Raises:
+        UserError: If the file is missing, truncated, needs more than tensors and plain values, or has no
+            ``state_dict``.
+    """
+    checkpoint = load_from_local(str(find_checkpoint(path)), map_location='cpu')
+    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get('state_dict'), Mapping):
+        raise UserError(
+            f'checkpoint {path}: expected a dict with "state_dict", found {_describe(checkpoint)}; an authors\' file '
+            'is converted with tools/model_converters/official.py'
+        )
+    return checkpoint
+
+
+def check_state_dict(model: Module, state_dict: Mapping[str, Tensor], source: str | Path) -> None:
+    """Check that a state dict fits a model exactly.
+
+    Raises:
+        UserError: Listing every missing key, unexpected key and differing shape.
+    """
+    own = model.state_dict()
+    lines = [f'  missing: {key} {tuple(value.shape)}' for key, value in own.items() if key not in state_dict]
+    lines += [f'  unexpected: {key} {tuple(value.shape)}' for key, value in state_dict.items() if key not in own]
+    lines += [
+        f'  shape of {key}: the model has {tuple(value.shape)}, the checkpoint {tuple(state_dict[key].shape)}'
+        for key, value in own.items()
+        if key in state_dict and state_dict[key].shape != value.shape
+    ]
+    if lines:
+        shown = '\n'.join(lines[:20] + ([f'  ... and {len(lines) - 20} more'] if len(lines) > 20 else []))
+        raise UserError(f'checkpoint {source} does not fit the model of the config (the config it was trained with?):\n{shown}')
+
+
+def load_weights(model: Module, checkpoint: Mapping[str, Any], source: str | Path) -> None:
+    """Load a checkpoint's weights into a model, all of them or none.
+
+    Raises:
+        UserError: If they do not fit; see :func:`check_state_dict`.
+    """
+    check_state_dict(model, checkpoint['state_dict'], source)
+    model.load_state_dict(checkpoint['state_dict'])
+
+
+def _describe(value: object) -> str:
+    if isinstance(value, dict):
+        return f'a dict with {len(value)} keys such as {", ".join(map(repr, list(value)[:3]))}'
+    return f'a {type(value).__name__}'

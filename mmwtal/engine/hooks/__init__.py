@@ -1,0 +1,5 @@
+"""Hooks of the Runner."""
+
+from mmwtal.utils.discovery import import_submodules
+
+import_submodules(__name__, __path__)

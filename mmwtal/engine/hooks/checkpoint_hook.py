@@ -1,0 +1,105 @@
+"""Saving checkpoints so that a crash at any moment leaves the last good one, and resuming finds it."""
+
+from pathlib import Path
+from typing import Any
+
+from mmengine.dist import master_only
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from mmwtal.engine.checkpoint import (
+    BEST_ON_TEST,
+    check_state_dict,
+    checkpoint_name,
+    list_checkpoints,
+    publish,
+)
+from mmwtal.engine.train_loop import unwrap
+from mmwtal.registry import HOOKS
+from mmwtal.utils.compat import plain_message_hub, restore_message_hub
+from mmwtal.utils.errors import UserError
+
+
+@HOOKS.register_module()
+class WTALCheckpointHook(Hook):
+    """Saves ``iter_N.pth`` every so many iterations and after the last one.
+
+    A checkpoint is written to a temporary file, synced and renamed; only then are older ones deleted. It holds tensors
+    and plain values only, so ``torch.load(weights_only=True)`` reads it.
+
+    The checkpoint that a run is judged by is its **last** one. Published code instead evaluates on the test split all
+    along and keeps the best: ``select_on_test`` does that too, into ``best_on_test.pth``, and every result that is
+    made with that file carries the mark.
+
+    Args:
+        interval: Iterations from one checkpoint to the next.
+        keep: How many of the newest ``iter_N.pth`` stay.
+        select_on_test: Also keep the checkpoint that scores best in validation, which here is the test split.
+        metric: The validation metric that ``select_on_test`` compares; larger is better.
+
+    Raises:
+        UserError: If ``interval`` or ``keep`` is below 1, or the validation gives no ``metric``.
+    """
+
+    priority = 'VERY_LOW'
+
+    def __init__(
+        self, *, interval: int = 500, keep: int = 1, select_on_test: bool = False, metric: str = 'average'
+    ) -> None:
+        if interval < 1 or keep < 1:
+            raise UserError(f'WTALCheckpointHook: interval and keep must be at least 1, found {interval} and {keep}')
+        self.interval = interval
+        self.keep = keep
+        self.select_on_test = select_on_test
+        self.metric = metric
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        """Remember the scores until the checkpoint of this iteration is saved."""
+        if not self.select_on_test:
+            return
+        if not metrics or self.metric not in metrics:
+            raise UserError(
+                f'WTALCheckpointHook: select_on_test compares {self.metric!r}, validation gave {sorted(metrics or {})}'
+            )
+        best = runner.message_hub.runtime_info.get('best_on_test')
+        score = float(metrics[self.metric])
+        if best is None or score > best['score']:
+            best = dict(metric=self.metric, score=score, iteration=runner.iter)
+            runner.message_hub.update_info('best_on_test', best)
+
+    def after_iteration(self, runner: Runner) -> None:
+        """Save what is due; called by the training loop after validation."""
+        best = runner.message_hub.runtime_info.get('best_on_test')
+        if best is not None and best['iteration'] == runner.iter:
+            self._save(runner, BEST_ON_TEST, selection=dict(rule='best on the test split', **best))
+        if runner.iter % self.interval == 0 or runner.iter == runner.max_iters:
+            self._save(runner, checkpoint_name(runner.iter), selection=dict(rule='last'))
+            self._delete_old(Path(runner.work_dir))
+
+    def _save(self, runner: Runner, name: str, selection: dict[str, Any]) -> None:
+        # Every rank calls Runner.save_checkpoint: the hooks that it calls may gather; the master alone writes.
+        temporary = f'.{name}.tmp'
+        meta = dict(iter=runner.iter, epoch=0, selection=selection)
+        runner.save_checkpoint(runner.work_dir, temporary, meta=meta, by_epoch=False)
+        self._publish(Path(runner.work_dir), temporary, name)
+
+    @master_only
+    def _publish(self, work_dir: Path, temporary: str, name: str) -> None:
+        publish(work_dir / temporary, work_dir / name)
+
+    @master_only
+    def _delete_old(self, work_dir: Path) -> None:
+        for path in list_checkpoints(work_dir)[: -self.keep]:
+            path.unlink()
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """State the model's sizes and store the message hub as plain values."""
+        model = unwrap(runner.model)
+        checkpoint['meta'].update(num_classes=model.num_classes, in_channels=model.in_channels)
+        checkpoint['message_hub'] = plain_message_hub(checkpoint['message_hub'])
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Refuse weights that do not fit (mmengine would only log it), and restore the message hub."""
+        check_state_dict(unwrap(runner.model), checkpoint['state_dict'], 'to resume from')
+        if 'message_hub' in checkpoint:
+            checkpoint['message_hub'] = restore_message_hub(checkpoint['message_hub'])

@@ -1,0 +1,97 @@
+"""A user's mistake gives one clear message and exit code 2, before any long work, and never a traceback."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from .conftest import CONFIG, SHORT, Tool
+
+
+def message(done) -> str:
+    assert 'Traceback' not in done.stderr
+    assert done.stderr.count('error: ') == 1
+    return done.stderr[done.stderr.index('error: ') :]
+
+
+@pytest.fixture
+def spoilt_data(small_data: Path, tmp_path: Path) -> Path:
+    root = tmp_path / 'spoilt'
+    shutil.copytree(small_data, root)
+    return root
+
+
+def test_faulty_features_are_all_reported_before_training(run_tool: Tool, spoilt_data: Path, tmp_path: Path) -> None:
+    features = sorted((spoilt_data / 'features').glob('*.npy'))
+    annotations = json.loads((spoilt_data / 'annotations.json').read_text())['database']
+    training = [path for path in features if annotations[path.stem]['subset'] == 'training']
+    training[0].unlink()
+    training[1].write_bytes(b'')
+    np.save(training[2], np.load(training[2])[:, :100])
+    broken = np.load(training[3])
+    broken[3, 5] = np.nan
+    np.save(training[3], broken)
+    done = run_tool('train.py', CONFIG, '--data-root', spoilt_data, '--work-dir', tmp_path / 'w', code=2)
+    text = message(done)
+    for path in training[:4]:
+        assert path.stem in text
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'expected'),
+    [
+        (['no_such_config.py'], 'no_such_config.py'),
+        ([CONFIG, '--cfg-options', 'model.backbone.attention_chanels=3'], 'attention_channels'),
+        ([CONFIG, '--cfg-options', 'model.num_classes=5'], 'model.num_classes is 5'),
+        ([CONFIG, '--cfg-options', 'test_evaluator.protocol=wtal_gird'], None),
+        ([CONFIG, '--resume', 'no_such.pth'], 'no_such.pth'),
+    ],
+)
+def test_a_wrong_command_line(
+    arguments: list[str], expected: str | None, run_tool: Tool, small_data: Path, tmp_path: Path
+) -> None:
+    options = ['--work-dir', tmp_path, '--data-root', small_data]
+    if expected is None:
+        # The evaluator of the test is no part of training; a run that selects on the test split needs it.
+        options.append('--select-on-test')
+        expected = 'wtal_grid'
+    done = run_tool('train.py', arguments[0], *options, *arguments[1:], code=2)
+    assert expected in message(done)
+
+
+def test_a_wrong_data_root(run_tool: Tool, tmp_path: Path) -> None:
+    done = run_tool('train.py', CONFIG, '--data-root', tmp_path / 'nowhere', '--work-dir', tmp_path / 'w', code=2)
+    assert 'nowhere' in message(done)
+
+
+def test_starting_anew_over_an_earlier_run_needs_a_word(run_tool: Tool, small_data: Path, tmp_path: Path) -> None:
+    arguments = ('train.py', CONFIG, '--work-dir', tmp_path, '--data-root', small_data)
+    short = ('--cfg-options', *SHORT, 'train_cfg.max_iters=2')
+    run_tool(*arguments, *short)
+    assert '--resume' in message(run_tool(*arguments, *short, code=2))
+    run_tool(*arguments, '--overwrite', *short)
+
+
+@pytest.mark.parametrize('content', ['empty', 'truncated', 'foreign', 'other model', 'missing'])
+def test_a_wrong_checkpoint(content: str, run_tool: Tool, small_data: Path, tmp_path: Path) -> None:
+    path = tmp_path / 'given.pth'
+    if content == 'empty':
+        path.touch()
+    elif content == 'truncated':
+        torch.save(dict(state_dict=dict(a=torch.zeros(1000))), path)
+        path.write_bytes(path.read_bytes()[:-500])
+    elif content == 'foreign':
+        torch.save(dict(state_dict={}, extra=Path('an object')), path)
+    elif content == 'other model':
+        torch.save(dict(state_dict={'layer.weight': torch.zeros(2, 3)}), path)
+    done = run_tool('test.py', CONFIG, path, '--data-root', small_data, '--work-dir', tmp_path / 'w', code=2)
+    assert 'given.pth' in message(done)
+
+
+def test_debug_shows_the_traceback(run_tool: Tool, tmp_path: Path) -> None:
+    done = run_tool('train.py', CONFIG, '--data-root', tmp_path / 'nowhere', '--debug', code=1)
+    assert 'Traceback' in done.stderr
+    assert 'UserError' in done.stderr

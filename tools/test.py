@@ -1,0 +1,45 @@
+"""Test a checkpoint: localize the actions of the test videos and score them.
+
+Example: python tools/test.py configs/quick/co2net_synthetic.py work_dirs/co2net_synthetic
+"""
+
+import argparse
+
+from mmwtal.utils.cli import run_tool
+from mmwtal.utils.config.options import add_cfg_options
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the tool's options."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file, or a work dir: its newest checkpoint')
+    parser.add_argument('--work-dir', help='folder for logs and results; default: work_dirs/<config name>')
+    parser.add_argument('--data-root', help='replaces data_root of every dataset and evaluator')
+    parser.add_argument('--dump', metavar='FILE', help='predictions; default: predictions.json in the work dir')
+    add_cfg_options(parser)
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--local-rank', '--local_rank', type=int, help=argparse.SUPPRESS)
+    return parser
+
+
+def main(args: argparse.Namespace) -> None:
+    """Run the tool."""
+    from mmwtal.apis.settings import prepare_config
+    from mmwtal.apis.test import test
+
+    cfg = prepare_config(args.config, cfg_options=args.cfg_options, data_root=args.data_root, work_dir=args.work_dir)
+    report = test(cfg, args.checkpoint, dump=args.dump, launcher=args.launcher)
+    if report is None:
+        return
+    print(report.result.table())
+    selection = report.meta['selection']
+    print(f'checkpoint:  {args.checkpoint} (iteration {report.meta["iteration"]}, selection: {selection["rule"]})')
+    if 'test' in selection['rule']:
+        print('             SELECTED ON THE TEST SPLIT: not comparable with results of the last checkpoint')
+    print(f'predictions: {report.predictions_file}')
+    print(f'scores:      {report.result_file}')
+
+
+if __name__ == '__main__':
+    run_tool(main, parser())

@@ -1,7 +1,7 @@
 """The registries: one child, under the scope ``mmwtal``, of each of mmengine's root registries, and our own.
 
 A child is defined for every root, also where mmwtal registers nothing, because mmengine logs a failed search for each
-root that a scope lacks. A registry imports its ``locations`` at the first look-up, so that ``import mmwtal`` stays light.
+root that a scope lacks. A registry imports its ``locations`` at the first look-up: ``import mmwtal`` stays light.
 
 mmengine's Runner builds the modules that it owns and does not recurse into their arguments. A constructor whose
 argument is a module therefore accepts the module or its config and passes it through :func:`build_module`.

@@ -21,6 +21,8 @@ import mmwtal
 ORDER = (
     'utils',
     'structures',
+    'formats',
+    'conversion',
     'evaluation.functional',
     'offline',
     'video',

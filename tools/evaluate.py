@@ -7,6 +7,7 @@ from pathlib import Path
 from mmwtal.evaluation import PROTOCOLS, evaluate
 from mmwtal.utils.cli import run_tool
 from mmwtal.utils.errors import UserError
+from mmwtal.utils.files import write_atomically
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -27,11 +28,14 @@ def main(args: argparse.Namespace) -> None:
     """Evaluate, print the table and write the result."""
     if args.out is not None and not args.out.absolute().parent.is_dir():
         raise UserError(f'--out {args.out}: there is no folder {args.out.parent}; create it first')
+    if args.out is not None and args.out.is_dir():
+        raise UserError(f'--out {args.out}: cannot be written, it is a folder; name a file')
     result = evaluate(args.predictions, args.ground_truth, protocol=args.protocol, tious=args.tious, subset=args.subset)
     print(result.table())
     if args.out is not None:
+        content = json.dumps(result.to_dict(), indent=2) + '\n'
         try:
-            args.out.write_text(json.dumps(result.to_dict(), indent=2) + '\n', encoding='utf-8')
+            write_atomically(args.out, lambda file: file.write(content.encode()))
         except OSError as error:
             raise UserError(f'--out {args.out}: cannot be written ({error.strerror}); choose another file') from error
         print(f'written to {args.out}')

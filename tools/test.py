@@ -26,10 +26,10 @@ def parser() -> argparse.ArgumentParser:
 def main(args: argparse.Namespace) -> None:
     """Run the tool."""
     from mmwtal.apis.settings import prepare_config
-    from mmwtal.apis.test import test
+    from mmwtal.apis.test import test_localizer
 
     cfg = prepare_config(args.config, cfg_options=args.cfg_options, data_root=args.data_root, work_dir=args.work_dir)
-    report = test(cfg, args.checkpoint, dump=args.dump, launcher=args.launcher)
+    report = test_localizer(cfg, args.checkpoint, dump=args.dump, launcher=args.launcher)
     if report is None:
         return
     print(report.result.table())

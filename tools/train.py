@@ -41,7 +41,7 @@ def main(args: argparse.Namespace) -> None:
     """Run the tool."""
     from mmwtal.apis.runtime import use_amp
     from mmwtal.apis.settings import prepare_config
-    from mmwtal.apis.train import train
+    from mmwtal.apis.train import train_localizer
 
     options = dict(args.cfg_options or {})
     if args.seed is not None:
@@ -51,7 +51,7 @@ def main(args: argparse.Namespace) -> None:
     cfg = prepare_config(args.config, cfg_options=options, data_root=args.data_root, work_dir=args.work_dir)
     if args.amp:
         use_amp(cfg)
-    train(cfg, resume=args.resume, overwrite=args.overwrite, launcher=args.launcher)
+    train_localizer(cfg, resume=args.resume, overwrite=args.overwrite, launcher=args.launcher)
 
 
 if __name__ == '__main__':

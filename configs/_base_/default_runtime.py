@@ -11,9 +11,7 @@ default_hooks = dict(
     checkpoint=dict(type='WTALCheckpointHook', interval=500, keep=1),
 )
 log_processor = dict(type='LogProcessor', window_size=50, by_epoch=False)
-visualizer = dict(
-    type='Visualizer', vis_backends=[dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')]
-)
+visualizer = dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')])
 
 # The backend is used where there is a GPU; several processes on a CPU use gloo.
 env_cfg = dict(cudnn_benchmark=False, mp_cfg=dict(mp_start_method='fork'), dist_cfg=dict(backend='nccl'))

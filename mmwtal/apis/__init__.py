@@ -1,7 +1,7 @@
 """Whole jobs in one call: train, test, build a localizer."""
 
 from mmwtal.apis.localizer import init_localizer
-from mmwtal.apis.test import TestReport, test
-from mmwtal.apis.train import train
+from mmwtal.apis.test import TestReport, test_localizer
+from mmwtal.apis.train import train_localizer
 
-__all__ = ['TestReport', 'init_localizer', 'test', 'train']
+__all__ = ['TestReport', 'init_localizer', 'test_localizer', 'train_localizer']

@@ -53,5 +53,7 @@ def make_work_dir(path: str | Path) -> Path:
         probe.touch()
         probe.unlink(missing_ok=True)
     except OSError as error:
-        raise UserError(f'work dir {path}: cannot be written ({error.strerror}); choose another with --work-dir') from error
+        raise UserError(
+            f'work dir {path}: cannot be written ({error.strerror}); choose another with --work-dir'
+        ) from error
     return path

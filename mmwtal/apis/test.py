@@ -14,11 +14,12 @@ from mmengine.runner import Runner
 
 from mmwtal.apis.runtime import make_work_dir, prepare_runtime
 from mmwtal.apis.settings import check_model_against_data, resolve_auto
-from mmwtal.engine.checkpoint import find_checkpoint, load_weights, publish, read_checkpoint
+from mmwtal.engine.checkpoint import find_checkpoint, load_weights, read_checkpoint
 from mmwtal.engine.train_loop import unwrap
 from mmwtal.evaluation import EvaluationResult
 from mmwtal.evaluation.metrics.wtal_metric import WTALMetric
 from mmwtal.utils.errors import UserError
+from mmwtal.utils.files import write_atomically
 from mmwtal.version import __version__
 
 
@@ -34,7 +35,9 @@ class TestReport:
     result_file: Path
 
 
-def test(cfg: Config, checkpoint: str | Path, *, dump: str | Path | None = None, launcher: str = 'none') -> TestReport | None:
+def test_localizer(
+    cfg: Config, checkpoint: str | Path, *, dump: str | Path | None = None, launcher: str = 'none'
+) -> TestReport | None:
     """Test a checkpoint on the test split.
 
     Args:
@@ -68,18 +71,18 @@ def test(cfg: Config, checkpoint: str | Path, *, dump: str | Path | None = None,
     runner.test()
     if not is_main_process():
         return None
-    metric = _metric(runner)
-    meta = _meta(cfg, path, saved, metric.result)
+    result, predictions = _results(runner)
+    meta = _meta(cfg, path, saved, result)
     result_file = predictions_file.with_name('result.json')
-    _write_json(predictions_file, {**metric.predictions, 'meta': meta})
-    _write_json(result_file, {**metric.result.to_dict(), 'meta': meta})
-    return TestReport(result=metric.result, meta=meta, predictions_file=predictions_file, result_file=result_file)
+    _write_json(predictions_file, {**predictions, 'meta': meta})
+    _write_json(result_file, {**result.to_dict(), 'meta': meta})
+    return TestReport(result=result, meta=meta, predictions_file=predictions_file, result_file=result_file)
 
 
-def _metric(runner: Runner) -> WTALMetric:
+def _results(runner: Runner) -> tuple[EvaluationResult, dict[str, Any]]:
     for metric in runner.test_evaluator.metrics:
-        if isinstance(metric, WTALMetric):
-            return metric
+        if isinstance(metric, WTALMetric) and metric.result is not None and metric.predictions is not None:
+            return metric.result, metric.predictions
     raise UserError("test_evaluator holds no metric of type 'WTALMetric', which makes predictions and scores")
 
 
@@ -101,6 +104,4 @@ def _meta(cfg: Config, path: Path, saved: dict[str, Any], result: EvaluationResu
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
-    temporary = path.with_name(f'.{path.name}.tmp')
-    temporary.write_text(json.dumps(content), encoding='utf-8')
-    publish(temporary, path)
+    write_atomically(path, lambda file: file.write(json.dumps(content).encode()))

@@ -12,7 +12,7 @@ from mmwtal.engine.checkpoint import BEST_ON_TEST, check_state_dict, find_checkp
 from mmwtal.utils.errors import UserError
 
 
-def train(cfg: Config, *, resume: str | None = None, overwrite: bool = False, launcher: str = 'none') -> Path:
+def train_localizer(cfg: Config, *, resume: str | None = None, overwrite: bool = False, launcher: str = 'none') -> Path:
     """Train a localizer.
 
     Args:

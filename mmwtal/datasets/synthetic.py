@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from mmwtal.datasets.conversion_audit import ConversionLog
-from mmwtal.datasets.data_root import DataRootWriter, to_json
+from mmwtal.conversion.audit import ConversionLog
+from mmwtal.conversion.data_root import DataRootWriter, to_json
 from mmwtal.datasets.synthetic_text import describe, to_glove, word_vectors
 from mmwtal.datasets.synthetic_video import (
     FPS,

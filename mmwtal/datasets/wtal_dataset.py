@@ -11,12 +11,12 @@ import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
-from mmwtal.datasets.annotations import AnnotationSet, class_names, read_annotations, subset_name
-from mmwtal.datasets.checks import CheckedVideo, CheckReport, check_videos, raise_faults
-from mmwtal.datasets.findings import Finding, faults, render
 from mmwtal.datasets.samplers.class_pair_sampler import Draw
-from mmwtal.datasets.sidecar import SIDECAR_NAME, check_agreement, check_timebase_setting, read_sidecar
-from mmwtal.datasets.value_audit import ValueAudit
+from mmwtal.formats.annotations import AnnotationSet, class_names, read_annotations, subset_name
+from mmwtal.formats.checks import CheckedVideo, CheckReport, check_videos, raise_faults
+from mmwtal.formats.findings import Finding, faults, render
+from mmwtal.formats.sidecar import SIDECAR_NAME, check_agreement, check_timebase_setting, read_sidecar
+from mmwtal.formats.value_audit import ValueAudit
 from mmwtal.registry import DATASETS, TRANSFORMS, build_module
 from mmwtal.utils.errors import UserError
 
@@ -25,9 +25,9 @@ from mmwtal.utils.errors import UserError
 class WTALDataset(BaseDataset):
     """Untrimmed videos with snippet features, for weakly-supervised temporal action localization.
 
-    The data root holds ``annotations.json`` (see :func:`~mmwtal.datasets.annotations.read_annotations`), one file
+    The data root holds ``annotations.json`` (see :func:`~mmwtal.formats.annotations.read_annotations`), one file
     ``features/<video_id>.npy`` (T, D) a video, float16 or float32, and ``features/features.json`` (see
-    :func:`~mmwtal.datasets.sidecar.read_sidecar`).
+    :func:`~mmwtal.formats.sidecar.read_sidecar`).
 
     Everything is checked before the first sample, and all faulty videos are reported at once. In training
     (``test_mode=False``) segments are dropped when the annotations are loaded: no record and no sample holds them.

@@ -1,6 +1,5 @@
-"""Checkpoint files: written atomically, found, read without pickle, loaded strictly."""
+"""Checkpoint files: found, read without pickle, loaded strictly."""
 
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -44,21 +43,6 @@ def find_checkpoint(path: str | Path) -> Path:
     return checkpoints[-1]
 
 
-def publish(temporary: Path, final: Path) -> None:
-    """Make a completely written file visible under its name, in one step that survives a crash of the machine."""
-    descriptor = os.open(temporary, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    temporary.replace(final)
-    folder = os.open(final.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """Read a checkpoint onto the CPU, with ``weights_only=True``.
 
@@ -91,7 +75,9 @@ def check_state_dict(model: Module, state_dict: Mapping[str, Tensor], source: st
     ]
     if lines:
         shown = '\n'.join(lines[:20] + ([f'  ... and {len(lines) - 20} more'] if len(lines) > 20 else []))
-        raise UserError(f'checkpoint {source} does not fit the model of the config (the config it was trained with?):\n{shown}')
+        raise UserError(
+            f'checkpoint {source} does not fit the model of the config (the config it was trained with?):\n{shown}'
+        )
 
 
 def load_weights(model: Module, checkpoint: Mapping[str, Any], source: str | Path) -> None:

@@ -123,4 +123,6 @@ class WTALTrainLoop(BaseLoop):
 
 def unwrap(model: Module) -> Module:
     """Return the localizer inside a distributed wrapper."""
-    return model.module if is_model_wrapper(model) else model
+    inner = model.module if is_model_wrapper(model) else model
+    assert isinstance(inner, Module)
+    return inner

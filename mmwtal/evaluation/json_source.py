@@ -1,6 +1,5 @@
 """Reading JSON that a user names, with errors that say where they are."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from mmwtal.utils.errors import UserError
+from mmwtal.utils.json_file import load_json
 
 Source = str | Path | Mapping[str, Any]
 
@@ -28,7 +28,7 @@ def read_object(source: Source, what: str, key: str, other: str) -> tuple[Mappin
         UserError: If the file is missing, unreadable, not UTF-8 or not JSON, or does not have ``key``.
     """
     place = f'{what} {source}' if isinstance(source, str | Path) else f'{what} (given as a dict)'
-    content = _load(source, place) if isinstance(source, str | Path) else source
+    content = load_json(Path(source), what=what) if isinstance(source, str | Path) else source
     inner = content.get(key) if isinstance(content, Mapping) else None
     if not isinstance(inner, Mapping):
         found = describe(content)
@@ -38,25 +38,6 @@ def read_object(source: Source, what: str, key: str, other: str) -> tuple[Mappin
         hint = '; are predictions and ground truth swapped?' if swapped else ''
         raise UserError(f'{place}: expected an object with an object under {key!r}, found {found}{hint}')
     return content, place
-
-
-def _load(source: str | Path, place: str) -> Any:
-    try:
-        text = Path(source).read_text(encoding='utf-8-sig')
-    except FileNotFoundError as error:
-        raise UserError(f'{place}: no such file; check the path') from error
-    except OSError as error:
-        raise UserError(f'{place}: cannot be read ({error.strerror}); expected a JSON file') from error
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f'{place}: not UTF-8 text (byte {error.start}); expected JSON; convert the file to UTF-8'
-        ) from error
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UserError(
-            f'{place}: not JSON (line {error.lineno}, column {error.colno}: {error.msg}); write the file again'
-        ) from error
 
 
 def numbers(values: list[Any], shape: tuple[int, ...]) -> np.ndarray | None:

@@ -131,13 +131,13 @@ def test_files_that_are_no_json(tmp_path, read):
     broken.write_text('{"results":\n oops}')
     latin.write_bytes('{"Läufe": 1}'.encode('latin-1'))
     expected = [
-        (missing, 'no such file'),
+        (missing, 'does not exist'),
         (folder, 'cannot be read'),
-        (broken, 'not JSON .line 2'),
-        (latin, 'not UTF-8'),
+        (broken, 'is not valid JSON: .*line 2'),
+        (latin, 'is not UTF-8'),
     ]
     for file, message in expected:
-        with pytest.raises(UserError, match=f'{re.escape(str(file))}: {message}'):
+        with pytest.raises(UserError, match=f'{re.escape(str(file))} {message}'):
             read(file)
 
 

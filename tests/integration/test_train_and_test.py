@@ -96,9 +96,7 @@ def test_test_writes_predictions_and_scores_with_their_protocol(
     trained: Path, run_tool: Tool, small_data: Path, tmp_path: Path
 ) -> None:
     dump = tmp_path / 'out' / 'p.json'
-    done = run_tool(
-        'test.py', CONFIG, trained, '--data-root', small_data, '--work-dir', tmp_path / 'w', '--dump', dump
-    )
+    done = run_tool('test.py', CONFIG, trained, '--data-root', small_data, '--work-dir', tmp_path / 'w', '--dump', dump)
     result = json.loads(dump.with_name('result.json').read_text())
     assert result['protocol'] == 'wtal_grid'
     assert result['num_videos'] == 10
@@ -127,9 +125,7 @@ def test_selection_on_the_test_split_is_marked(run_tool: Tool, small_data: Path,
     )
     best = torch.load(tmp_path / 'best_on_test.pth', weights_only=True)['meta']['selection']
     assert best['rule'] == 'best on the test split'
-    done = run_tool(
-        'test.py', CONFIG, tmp_path / 'best_on_test.pth', '--data-root', small_data, '--work-dir', tmp_path
-    )
+    done = run_tool('test.py', CONFIG, tmp_path / 'best_on_test.pth', '--data-root', small_data, '--work-dir', tmp_path)
     assert 'SELECTED ON THE TEST SPLIT' in done.stdout
     result = json.loads((tmp_path / 'result.json').read_text())
     assert result['meta']['selection']['rule'] == 'best on the test split'

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmwtal.datasets.sidecar import read_sidecar, timebase_of
+from mmwtal.formats.sidecar import read_sidecar, timebase_of
 from mmwtal.utils.errors import UserError
 
 GRID = ('--fps', '25', '--stride', '16')

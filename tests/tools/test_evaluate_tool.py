@@ -74,4 +74,4 @@ def test_mistakes_get_one_line_and_exit_code_2(run, files, options, message):
 
 def test_missing_file(run, files):
     done = run('absent.json', files[1], '--protocol', 'anet', '--subset', 'dev')
-    assert (done.returncode, 'absent.json: no such file' in done.stderr) == (2, True)
+    assert (done.returncode, 'absent.json does not exist' in done.stderr) == (2, True)

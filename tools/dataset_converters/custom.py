@@ -18,15 +18,15 @@ from typing import Any
 
 import numpy as np
 
-from mmwtal.datasets.conversion_audit import ConversionLog, format_audit
-from mmwtal.datasets.data_root import FEATURES_NAME, DataRootWriter
-from mmwtal.datasets.feature_folder import needs_conversion, open_features
-from mmwtal.datasets.json_reader import read_json_object
-from mmwtal.datasets.label_csv import Instance, read_durations, read_labels, read_segments
-from mmwtal.datasets.sidecar import read_sidecar
-from mmwtal.datasets.time_grid import GridOptions, TimeGrid, VideoTime
+from mmwtal.conversion.audit import ConversionLog, format_audit
+from mmwtal.conversion.data_root import FEATURES_NAME, DataRootWriter
+from mmwtal.conversion.feature_folder import needs_conversion, open_features
+from mmwtal.conversion.label_csv import Instance, read_durations, read_labels, read_segments
+from mmwtal.conversion.time_grid import GridOptions, TimeGrid, VideoTime
+from mmwtal.formats.sidecar import read_sidecar
 from mmwtal.utils.cli import run_tool
 from mmwtal.utils.errors import UserError
+from mmwtal.utils.json_file import read_json_object
 
 
 @dataclass(frozen=True, kw_only=True)

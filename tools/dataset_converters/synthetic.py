@@ -4,7 +4,7 @@ import argparse
 from dataclasses import fields
 from pathlib import Path
 
-from mmwtal.datasets.conversion_audit import format_audit
+from mmwtal.conversion.audit import format_audit
 from mmwtal.datasets.synthetic import write_synthetic
 from mmwtal.datasets.synthetic_video import SyntheticConfig
 from mmwtal.utils.cli import run_tool

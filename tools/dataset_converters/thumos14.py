@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from mmwtal.datasets.conversion_audit import ConversionLog, format_audit
-from mmwtal.datasets.data_root import DataRootWriter
+from mmwtal.conversion.audit import ConversionLog, format_audit
+from mmwtal.conversion.data_root import DataRootWriter
 from mmwtal.utils.cli import run_tool
 from mmwtal.utils.errors import UserError
 from mmwtal.utils.safe_pickle import load_object_array

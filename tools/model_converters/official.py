@@ -6,9 +6,7 @@ A further base model is one more entry of ``BASES``.
 """
 
 import argparse
-import os
 import pickle
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from torch import Tensor
 from mmwtal.registry import MODELS
 from mmwtal.utils.cli import run_tool
 from mmwtal.utils.errors import UserError
+from mmwtal.utils.files import write_atomically
 from mmwtal.version import __version__
 
 StateDict = dict[str, Tensor]
@@ -173,15 +172,7 @@ def save_atomically(checkpoint: dict[str, Any], path: Path, *, overwrite: bool) 
     if path.exists() and not overwrite:
         raise UserError(f'{path} exists already; choose another name or give --overwrite')
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.')
-    try:
-        with os.fdopen(descriptor, 'wb') as file:
-            torch.save(checkpoint, file)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+    write_atomically(path, lambda file: torch.save(checkpoint, file))
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -12,7 +12,8 @@ train_dataloader = dict(
         subset='training',
         pipeline=[
             dict(type='LoadSnippetFeatures'),
-            dict(type='SampleSnippets', mode='random_perturb', length=100),
+            # As many snippets as the longest video has: fewer would skip phases, which can be two snippets short.
+            dict(type='SampleSnippets', mode='random_perturb', length=200),
             dict(type='PackWTALInputs'),
         ],
     ),
@@ -33,7 +34,5 @@ test_dataloader = dict(
         ],
     ),
 )
-test_evaluator = dict(
-    type='WTALMetric', data_root=_data_root, subset='test', protocol='wtal_grid', tious='0.1:0.7:0.1'
-)
+test_evaluator = dict(type='WTALMetric', data_root=_data_root, subset='test', protocol='wtal_grid', tious='0.1:0.7:0.1')
 test_cfg = dict(type='TestLoop')

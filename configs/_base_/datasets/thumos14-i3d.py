@@ -35,7 +35,5 @@ test_dataloader = dict(
         ],
     ),
 )
-test_evaluator = dict(
-    type='WTALMetric', data_root=_data_root, subset='test', protocol='wtal_grid', tious='0.1:0.7:0.1'
-)
+test_evaluator = dict(type='WTALMetric', data_root=_data_root, subset='test', protocol='wtal_grid', tious='0.1:0.7:0.1')
 test_cfg = dict(type='TestLoop')

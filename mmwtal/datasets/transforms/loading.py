@@ -5,7 +5,7 @@ from typing import Any
 
 from mmcv.transforms import BaseTransform
 
-from mmwtal.datasets.feature_files import FeatureFileError, map_features
+from mmwtal.formats.feature_files import FeatureFileError, map_features
 from mmwtal.registry import TRANSFORMS
 from mmwtal.utils.errors import UserError
 

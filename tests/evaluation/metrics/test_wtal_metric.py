@@ -123,7 +123,7 @@ def test_faulty_predictions_name_the_video(data_root, faulty, message):
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        ({'ann_file': 'missing.json'}, 'missing.json: no such file'),
+        ({'ann_file': 'missing.json'}, 'missing.json does not exist'),
         ({'subset': 'validation'}, "no subset 'validation'"),
         ({'subset': 'training'}, 'none in its 1 videos'),
         ({'protocol': 'aent'}, "Did you mean 'anet'"),

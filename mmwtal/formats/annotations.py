@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mmwtal.datasets.findings import Finding, Kind, shown
-from mmwtal.datasets.json_reader import JsonObject, finite_number, json_type, positive_number, read_json_object
+from mmwtal.formats.findings import Finding, Kind, shown
 from mmwtal.utils.errors import UserError
+from mmwtal.utils.json_file import JsonObject, finite_number, json_type, positive_number, read_json_object
 
 SUBSETS = ('training', 'validation', 'test')
 # Most file systems allow 255 bytes for a name; the features append '.npy'.

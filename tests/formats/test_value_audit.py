@@ -3,9 +3,9 @@ import os
 import numpy as np
 import pytest
 
-from mmwtal.datasets import value_audit
-from mmwtal.datasets.findings import Kind
-from mmwtal.datasets.value_audit import CACHE_NAME, ValueAudit
+from mmwtal.formats import value_audit
+from mmwtal.formats.findings import Kind
+from mmwtal.formats.value_audit import CACHE_NAME, ValueAudit
 
 
 @pytest.fixture

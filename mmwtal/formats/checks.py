@@ -5,10 +5,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mmwtal.datasets.annotations import VideoAnnotation, video_id_problem
-from mmwtal.datasets.feature_files import check_feature_files, feature_path
-from mmwtal.datasets.findings import Finding, Kind, faults, render, shown
-from mmwtal.datasets.sidecar import FeatureSidecar, timebase_of
+from mmwtal.formats.annotations import VideoAnnotation, video_id_problem
+from mmwtal.formats.feature_files import check_feature_files, feature_path
+from mmwtal.formats.findings import Finding, Kind, faults, render, shown
+from mmwtal.formats.sidecar import FeatureSidecar, timebase_of
 from mmwtal.structures.timebase import Timebase
 from mmwtal.utils.errors import UserError
 

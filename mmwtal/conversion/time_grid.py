@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmwtal.datasets.sidecar import SIDECAR_NAME, FeatureSidecar, SidecarVideo
+from mmwtal.formats.sidecar import SIDECAR_NAME, FeatureSidecar, SidecarVideo
 from mmwtal.structures.timebase import Timebase
 
 _GRID_KEYS = ('fps', 'stride', 'window')

@@ -24,22 +24,22 @@ class JsonObject(dict[str, Any]):
             self.duplicates = tuple(key for key, count in counts.items() if count > 1)
 
 
-def read_json_object(path: Path, *, what: str) -> JsonObject:
-    """Read a JSON file whose top level is an object.
+def load_json(path: Path, *, what: str) -> Any:
+    """Read a JSON file.
 
     Args:
         path: The file.
         what: What the file is, for messages ("annotation file").
 
     Returns:
-        The object; every object inside it is a :class:`JsonObject` too.
+        Its content; every object in it is a :class:`JsonObject`.
 
     Raises:
-        UserError: If the file is missing or unreadable, is not UTF-8 or not JSON, or holds something else.
+        UserError: If the file is missing or unreadable, is not UTF-8 or not JSON.
     """
     try:
         # Editors on Windows put a byte order mark in front; "utf-8-sig" accepts the file with and without.
-        content = json.loads(path.read_text(encoding='utf-8-sig'), object_pairs_hook=JsonObject)
+        return json.loads(path.read_text(encoding='utf-8-sig'), object_pairs_hook=JsonObject)
     except FileNotFoundError:
         raise UserError(f'{what} {path} does not exist') from None
     except OSError as error:
@@ -50,6 +50,15 @@ def read_json_object(path: Path, *, what: str) -> JsonObject:
         raise UserError(f'{what} {path} is not valid JSON: {error}') from None
     except RecursionError:
         raise UserError(f'{what} {path} is not valid: its JSON is nested too deeply') from None
+
+
+def read_json_object(path: Path, *, what: str) -> JsonObject:
+    """Read a JSON file whose top level is an object; see :func:`load_json`.
+
+    Raises:
+        UserError: Also if the file holds something else, or gives a key of its top level more than once.
+    """
+    content = load_json(path, what=what)
     if not isinstance(content, JsonObject):
         raise UserError(f'{what} {path} must hold a JSON object, found {json_type(content)}')
     if content.duplicates:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mmwtal.datasets.annotations import video_id_problem
-from mmwtal.datasets.data_root import features_problem, storable
-from mmwtal.datasets.sidecar import SIDECAR_NAME, FeatureSidecar
+from mmwtal.conversion.data_root import features_problem, storable
+from mmwtal.formats.annotations import video_id_problem
+from mmwtal.formats.sidecar import SIDECAR_NAME, FeatureSidecar
 from mmwtal.utils.errors import UserError
 
 

@@ -5,19 +5,19 @@ name only when it is complete, and ``annotations.json``, without which no datase
 """
 
 import json
-import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
-from mmwtal.datasets.annotations import video_id_problem
-from mmwtal.datasets.conversion_audit import ConversionLog, make_audit
-from mmwtal.datasets.sidecar import SIDECAR_NAME
+from mmwtal.conversion.audit import ConversionLog, make_audit
+from mmwtal.formats.annotations import video_id_problem
+from mmwtal.formats.sidecar import SIDECAR_NAME
 from mmwtal.utils.errors import UserError
+from mmwtal.utils.files import temporary_name, write_atomically
 
 ANNOTATIONS_NAME = 'annotations.json'
 AUDIT_NAME = 'audit.json'
@@ -144,7 +144,7 @@ class DataRootWriter:
         if (target.parent.resolve(), target.name) == (source.parent.resolve(), source.name):
             return
         if link:
-            temporary = _temporary(target)
+            temporary = temporary_name(target)
             temporary.symlink_to(source.resolve())
             temporary.replace(target)
             return
@@ -210,25 +210,3 @@ class DataRootWriter:
 def to_json(content: object) -> str:
     """Return content as JSON text, one number or name a line at the outer levels; NaN is an error."""
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + '\n'
-
-
-def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Write a file that appears under its name only when it is complete and on disk.
-
-    Args:
-        path: Its name; an existing file is replaced.
-        write: Writes the content into the file that it is given.
-    """
-    temporary = _temporary(path)
-    try:
-        with temporary.open('wb') as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _temporary(path: Path) -> Path:
-    return path.with_name(f'.{path.name}.{os.getpid()}.tmp')

@@ -4,10 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmwtal.datasets.annotations import read_annotations
-from mmwtal.datasets.checks import REPORT_LINES, check_videos, raise_faults
-from mmwtal.datasets.findings import Finding, Kind, faults, render
-from mmwtal.datasets.sidecar import read_sidecar
+from mmwtal.formats.annotations import read_annotations
+from mmwtal.formats.checks import REPORT_LINES, check_videos, raise_faults
+from mmwtal.formats.findings import Finding, Kind, faults, render
+from mmwtal.formats.sidecar import read_sidecar
 from mmwtal.utils.errors import UserError
 
 

@@ -1,15 +1,14 @@
 """Looking for NaN and Inf in feature files, once: the verdicts are kept beside the files."""
 
 import json
-import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
-from mmwtal.datasets.feature_files import feature_path, map_features
-from mmwtal.datasets.findings import Finding, Kind
+from mmwtal.formats.feature_files import feature_path, map_features
+from mmwtal.formats.findings import Finding, Kind
+from mmwtal.utils.files import write_atomically
 
 CACHE_NAME = '.audit.json'
 _VERSION = 1
@@ -99,17 +98,9 @@ class ValueAudit:
     def _write_cache(self) -> str | None:
         # Another process may have audited another subset in the meantime: its verdicts are kept.
         verdicts = {**self._read_cache(), **self._verdicts}
+        content = json.dumps({'version': _VERSION, 'files': verdicts}).encode()
         try:
-            handle, name = tempfile.mkstemp(prefix=CACHE_NAME, dir=self.folder)
+            write_atomically(self.folder / CACHE_NAME, lambda file: file.write(content))
         except OSError as error:
-            return str(error)
-        try:
-            with os.fdopen(handle, 'w', encoding='utf-8') as file:
-                json.dump({'version': _VERSION, 'files': verdicts}, file)
-            # mkstemp makes the file readable for its owner alone, but a data root is often shared.
-            os.chmod(name, 0o644)
-            os.replace(name, self.folder / CACHE_NAME)
-        except OSError as error:
-            os.unlink(name)
             return str(error)
         return None

@@ -7,8 +7,8 @@ from typing import BinaryIO
 import numpy as np
 import pytest
 
-from mmwtal.datasets.conversion_audit import ConversionLog, format_audit
-from mmwtal.datasets.data_root import DataRootWriter, write_atomically
+from mmwtal.conversion.audit import ConversionLog, format_audit
+from mmwtal.conversion.data_root import DataRootWriter, write_atomically
 from mmwtal.utils.errors import UserError
 
 SIDECAR = {'fps': 25, 'stride': 16, 'window': 16}

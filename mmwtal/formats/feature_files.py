@@ -9,7 +9,7 @@ from tokenize import TokenError
 
 import numpy as np
 
-from mmwtal.datasets.findings import Finding, Kind
+from mmwtal.formats.findings import Finding, Kind
 
 # What numpy raises for a spoilt header, which it parses as a Python literal.
 _HEADER_ERRORS = (ValueError, TypeError, SyntaxError, TokenError)

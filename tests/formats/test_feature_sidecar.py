@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmwtal.datasets.findings import Kind
-from mmwtal.datasets.sidecar import check_agreement, check_timebase_setting, read_sidecar, timebase_of
+from mmwtal.formats.findings import Kind
+from mmwtal.formats.sidecar import check_agreement, check_timebase_setting, read_sidecar, timebase_of
 from mmwtal.structures import Timebase
 from mmwtal.utils.errors import UserError
 

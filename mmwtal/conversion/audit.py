@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mmwtal.datasets.annotations import SUBSETS
+from mmwtal.formats.annotations import SUBSETS
 from mmwtal.structures.timebase import Timebase
 
 # How far the features may end from the video's end before the audit mentions it: snippets, and part of the duration.

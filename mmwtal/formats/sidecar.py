@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmwtal.datasets.findings import Finding, Kind, shown
-from mmwtal.datasets.json_reader import JsonObject, json_type, positive_integer, positive_number, read_json_object
+from mmwtal.formats.findings import Finding, Kind, shown
 from mmwtal.structures.timebase import Timebase
 from mmwtal.utils.errors import UserError
+from mmwtal.utils.json_file import JsonObject, json_type, positive_integer, positive_number, read_json_object
 
 SIDECAR_NAME = 'features.json'
 _GRID_KEYS = ('fps', 'stride', 'window')

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mmwtal.datasets.feature_files import FeatureFileError, check_feature_files, read_shape
-from mmwtal.datasets.findings import Kind
+from mmwtal.formats.feature_files import FeatureFileError, check_feature_files, read_shape
+from mmwtal.formats.findings import Kind
 
 
 def save(path, array, **options):

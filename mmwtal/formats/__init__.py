@@ -1,0 +1,1 @@
+"""The files of a data root: reading and checking annotations, feature files and their sidecar. Needs no torch."""

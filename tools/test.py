@@ -34,11 +34,12 @@ def main(args: argparse.Namespace) -> None:
         return
     print(report.result.table())
     selection = report.meta['selection']
-    print(f'checkpoint:  {args.checkpoint} (iteration {report.meta["iteration"]}, selection: {selection["rule"]})')
+    print(f'checkpoint:  {report.checkpoint} (iteration {report.meta["iteration"]}, selection: {selection["rule"]})')
     if 'test' in selection['rule']:
         print('             SELECTED ON THE TEST SPLIT: not comparable with results of the last checkpoint')
     print(f'predictions: {report.predictions_file}')
     print(f'scores:      {report.result_file}')
+    print(f'logs:        {report.log_dir}')
 
 
 if __name__ == '__main__':

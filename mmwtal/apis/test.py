@@ -31,6 +31,8 @@ class TestReport:
 
     result: EvaluationResult
     meta: dict[str, Any]
+    checkpoint: Path
+    log_dir: Path
     predictions_file: Path
     result_file: Path
 
@@ -76,7 +78,14 @@ def test_localizer(
     result_file = predictions_file.with_name('result.json')
     _write_json(predictions_file, {**predictions, 'meta': meta})
     _write_json(result_file, {**result.to_dict(), 'meta': meta})
-    return TestReport(result=result, meta=meta, predictions_file=predictions_file, result_file=result_file)
+    return TestReport(
+        result=result,
+        meta=meta,
+        checkpoint=path,
+        log_dir=Path(runner.log_dir),
+        predictions_file=predictions_file,
+        result_file=result_file,
+    )
 
 
 def _results(runner: Runner) -> tuple[EvaluationResult, dict[str, Any]]:

@@ -24,6 +24,11 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument('--overwrite', action='store_true', help="delete an earlier run's checkpoints in the work dir")
     parser.add_argument('--amp', action='store_true', help='bfloat16 mixed precision')
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate by the size of the batch over all processes against auto_scale_lr.base_batch_size',
+    )
     parser.add_argument('--seed', type=int, help="replaces the config's randomness.seed")
     parser.add_argument(
         '--select-on-test',
@@ -46,6 +51,8 @@ def main(args: argparse.Namespace) -> None:
     options = dict(args.cfg_options or {})
     if args.seed is not None:
         options['randomness.seed'] = args.seed
+    if args.auto_scale_lr:
+        options['auto_scale_lr.enable'] = True
     if args.select_on_test:
         options['default_hooks.checkpoint.select_on_test'] = True
     cfg = prepare_config(args.config, cfg_options=options, data_root=args.data_root, work_dir=args.work_dir)

@@ -29,7 +29,7 @@ def prepare_runtime(cfg: Config, *, launcher: str = 'none') -> None:
 
 
 def use_amp(cfg: Config) -> None:
-    """Train in bfloat16 mixed precision.
+    """Train in bfloat16 mixed precision; for float16, which needs a GPU, set ``optim_wrapper.type=AmpOptimWrapper``.
 
     Raises:
         UserError: If the config already asks for a wrapper of its own.

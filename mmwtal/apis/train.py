@@ -1,14 +1,24 @@
 """Training: what ``tools/train.py`` runs."""
 
+import logging
 from pathlib import Path
 
 from mmengine.config import Config
+from mmengine.dist import barrier
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
 from mmwtal.apis.runtime import make_work_dir, prepare_runtime
 from mmwtal.apis.settings import check_model_against_data, resolve_auto
-from mmwtal.engine.checkpoint import BEST_ON_TEST, check_state_dict, find_checkpoint, list_checkpoints, read_checkpoint
+from mmwtal.engine.checkpoint import (
+    BEST_ON_TEST,
+    check_state_dict,
+    find_checkpoint,
+    list_checkpoints,
+    load_matching,
+    read_checkpoint,
+)
+from mmwtal.engine.train_loop import unwrap
 from mmwtal.utils.errors import UserError
 
 
@@ -37,17 +47,41 @@ def train_localizer(cfg: Config, *, resume: str | None = None, overwrite: bool =
     resolve_auto(cfg, dataloader='train_dataloader')
     if cfg.get('default_hooks', {}).get('checkpoint', {}).get('select_on_test'):
         _validate_on_test(cfg)
-    cfg.resume, cfg.load_from = checkpoint is not None, str(checkpoint) if checkpoint else cfg.get('load_from')
+    initial = None if checkpoint is not None else cfg.get('load_from')
+    saved = read_checkpoint(checkpoint or initial) if checkpoint or initial else None
+    cfg.resume, cfg.load_from = checkpoint is not None, str(checkpoint) if checkpoint else None
 
     runner = Runner.from_cfg(cfg)
     # Builds the data loaders: faulty data are reported here, before the first iteration.
     check_model_against_data(cfg.model, runner.train_dataloader.dataset)
     if checkpoint is not None:
-        check_state_dict(runner.model, read_checkpoint(checkpoint)['state_dict'], checkpoint)
-    runner.train()
+        check_state_dict(unwrap(runner.model), saved['state_dict'], checkpoint)
+    elif saved is not None:
+        print_log(load_matching(unwrap(runner.model), saved, initial), logger='current', level=logging.WARNING)
+    _run(runner, work_dir)
+    barrier()  # the main process may still be saving
     last = find_checkpoint(work_dir)
     print_log(f'Finished. Checkpoint: {last}; logs: {runner.log_dir}', logger='current')
     return last
+
+
+def _run(runner: Runner, work_dir: Path) -> None:
+    """Train; whatever stops it from outside ends in one message that says how to go on."""
+    # A log that cannot be written (a full disk) must not bury that message under tracebacks of the logging module.
+    logging.raiseExceptions = False
+    try:
+        runner.train()
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f'after iteration {runner.iter}; {_how_to_go_on(work_dir)}') from None
+    except OSError as error:
+        raise UserError(f'after iteration {runner.iter}: {error}; {_how_to_go_on(work_dir)}') from error
+
+
+def _how_to_go_on(work_dir: Path) -> str:
+    checkpoints = list_checkpoints(work_dir)
+    if not checkpoints:
+        return 'no checkpoint was saved yet, start again'
+    return f'the last checkpoint is {checkpoints[-1]}, continue with the same command and --resume'
 
 
 def _checkpoint_to_resume(work_dir: Path, resume: str | None, overwrite: bool) -> Path | None:

@@ -4,6 +4,7 @@ import logging
 import operator
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -42,7 +43,9 @@ class WTALDataset(BaseDataset):
         ann_file: The annotation file.
         features: The folder of the features.
         metainfo: May give ``classes``, the class names in the order of the labels. By default those of the
-            annotation file are used, and where it states none, all its labels in alphabetical order.
+            annotation file are used, and where it states none, all its labels in alphabetical order. Where the file
+            states classes, a part of them may be given: labels of the others are dropped, and a video that has no
+            others stays as a negative.
         pipeline: Transforms or their configs.
         test_mode: Whether segments are kept.
         timebase: ``dict(fps=..., stride=...[, window=...])`` for features without a sidecar; where the sidecar states
@@ -175,6 +178,7 @@ class WTALDataset(BaseDataset):
         for kind, count in notes.items():
             self._log(f'{origin}: {kind.heading}, in {count} videos')
         self._feature_width = report.width
+        self._log_unwanted(list(sound.values()), classes, origin)
         class_index = {name: position for position, name in enumerate(classes)}
         return [self._record(video, class_index) for video in sound.values()]
 
@@ -188,7 +192,17 @@ class WTALDataset(BaseDataset):
 
     def _classes(self, annotations: AnnotationSet) -> tuple[str, ...]:
         if 'classes' in self._metainfo:
-            return class_names(self._metainfo['classes'], origin='metainfo["classes"] of the dataset')
+            given = class_names(self._metainfo['classes'], origin='metainfo["classes"] of the dataset')
+            stated = annotations.classes or given
+            strange, missing = (sorted(set(one) - set(other)) for one, other in ((given, stated), (stated, given)))
+            if strange and missing:
+                # A part of the classes is wanted, or more than the file has; both at once is a slip of the pen.
+                near = get_close_matches(strange[0], missing, n=1)
+                raise UserError(
+                    f'metainfo["classes"] of the dataset names {strange[0]!r}, which is none of the {len(stated)} '
+                    f'classes of {annotations.path}' + (f'; did you mean {near[0]!r}?' if near else '')
+                )
+            return given
         if annotations.classes is not None:
             return annotations.classes
         labels = annotations.all_labels()
@@ -221,7 +235,7 @@ class WTALDataset(BaseDataset):
         return check_videos(
             videos,
             folder=folder,
-            classes=set(classes),
+            classes={*classes, *(annotations.classes or ())},
             sidecar=sidecar,
             fallback=fallback,
             width=width,
@@ -238,20 +252,29 @@ class WTALDataset(BaseDataset):
             self._log(f'{folder}: the result of the audit is not kept: {problem}', logging.DEBUG)
         return audit.findings(video_ids)
 
+    def _log_unwanted(self, videos: list[CheckedVideo], classes: tuple[str, ...], origin: str) -> None:
+        unwanted = Counter(label for video in videos for label in video.annotation.labels if label not in classes)
+        if unwanted:
+            self._log(
+                f'{origin}: {len(unwanted)} classes that metainfo["classes"] does not name are left out, with '
+                f'{unwanted.total()} video labels'
+            )
+
     def _record(self, video: CheckedVideo, class_index: Mapping[str, int]) -> dict[str, Any]:
         annotation = video.annotation
+        labels = _class_ids(annotation.labels, class_index)
         record = {
             'video_id': annotation.video_id,
             'feature_path': str(video.path),
             'num_snippets': video.num_snippets,
             'feature_width': self._feature_width,
-            'label_ids': np.array([class_index[label] for label in annotation.labels], dtype=np.int64),
+            'label_ids': labels[labels >= 0],
             'timebase': video.timebase,
         }
         if self.test_mode and annotation.segments is not None:
-            record['segments'] = annotation.segments
-            labels = [class_index[label] for label in annotation.segment_labels]
-            record['segment_label_ids'] = np.array(labels, dtype=np.int64)
+            segment_labels = _class_ids(annotation.segment_labels, class_index)
+            record['segments'] = annotation.segments[segment_labels >= 0]
+            record['segment_label_ids'] = segment_labels[segment_labels >= 0]
         return record
 
     def _seed_of(self, index: int) -> Sequence[int]:
@@ -261,3 +284,8 @@ class WTALDataset(BaseDataset):
     @staticmethod
     def _log(message: str, level: int = logging.INFO) -> None:
         print_log(message, logger='current', level=level)
+
+
+def _class_ids(labels: Sequence[str], class_index: Mapping[str, int]) -> np.ndarray:
+    """Return the class of each label, int64, -1 for one that is not among the dataset's."""
+    return np.array([class_index.get(label, -1) for label in labels], dtype=np.int64)

@@ -90,6 +90,31 @@ def load_weights(model: Module, checkpoint: Mapping[str, Any], source: str | Pat
     model.load_state_dict(checkpoint['state_dict'])
 
 
+def load_matching(model: Module, checkpoint: Mapping[str, Any], source: str | Path) -> str:
+    """Load those weights of a checkpoint that a model has in the same shape: the start of a fine-tuning.
+
+    Returns:
+        A report: how much was loaded, and every weight that was not, with the reason.
+
+    Raises:
+        UserError: If no weight fits.
+    """
+    own, given = model.state_dict(), checkpoint['state_dict']
+    fitting = {key: value for key, value in given.items() if key in own and own[key].shape == value.shape}
+    if not fitting:
+        raise UserError(f'checkpoint {source}: none of its {len(given)} weights fits the model; is it of another kind?')
+    model.load_state_dict(fitting, strict=False)
+    lines = [f'{source}: loaded {len(fitting)} of the {len(own)} weights of the model']
+    for key, value in own.items():
+        if key not in given:
+            lines.append(f'  starts anew, not in the checkpoint: {key} {tuple(value.shape)}')
+        elif key not in fitting:
+            shapes = f'{tuple(value.shape)}, in the checkpoint {tuple(given[key].shape)}'
+            lines.append(f'  starts anew, other shape: {key} {shapes}')
+    lines += [f'  not used, the model has no such weight: {key}' for key in given if key not in own]
+    return '\n'.join(lines)
+
+
 def _describe(value: object) -> str:
     if isinstance(value, dict):
         return f'a dict with {len(value)} keys such as {", ".join(map(repr, list(value)[:3]))}'

@@ -1,8 +1,8 @@
 """Ground truth: the columnar table that the rules work on, and reading it from an annotation file."""
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
@@ -50,6 +50,23 @@ class GroundTruth:
     def video_list_hash(self) -> str:
         """Twelve hexadecimal digits that change with the set of videos, not with its order."""
         return sha256('\n'.join(sorted(self.video_ids)).encode()).hexdigest()[:12]
+
+    def restricted_to(self, classes: Iterable[str]) -> 'GroundTruth':
+        """Return the instances of some classes, in all videos; for a model that knows a part of the classes.
+
+        Args:
+            classes: Names; those without an instance change nothing.
+        """
+        wanted = set(classes)
+        kept = [index for index, name in enumerate(self.classes) if name in wanted]
+        chosen = np.isin(self.labels, kept)
+        return replace(
+            self,
+            classes=tuple(self.classes[index] for index in kept),
+            videos=self.videos[chosen],
+            labels=np.searchsorted(kept, self.labels[chosen]),
+            segments=self.segments[chosen],
+        )
 
 
 def read_ground_truth(source: Source, subset: str | None = None) -> GroundTruth:

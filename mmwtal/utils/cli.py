@@ -15,7 +15,8 @@ def run_tool(
     """Parse the command line, run a tool and exit.
 
     Exit codes: what ``main`` returns (None is 0); 2 for a :class:`UserError` (as argparse uses for a bad command
-    line); 130 for Ctrl-C. Any other exception is a defect of the tool and keeps its traceback and exit code 1.
+    line); 130 for Ctrl-C, with what the KeyboardInterrupt says. Any other exception is a defect of the tool and keeps
+    its traceback and exit code 1.
 
     Args:
         main: The tool; takes the parsed arguments, returns its exit code.
@@ -29,11 +30,13 @@ def run_tool(
     except UserError as error:
         if args.debug:
             raise
-        sys.stderr.write(f'error: {error}\n')
+        # A data loader's worker hands an error on with its whole traceback in front of the message.
+        message = str(error).rpartition(f'{UserError.__module__}.{UserError.__name__}: ')[2].strip()
+        sys.stderr.write(f'error: {message}\n')
         code = 2
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         if args.debug:
             raise
-        sys.stderr.write('interrupted\n')
+        sys.stderr.write(': '.join(filter(None, ['interrupted', str(interrupt)])) + '\n')
         code = 130
     sys.exit(code)

@@ -213,12 +213,28 @@ def test_an_empty_subset_names_those_present(data_root):
         ({'in_channels': 9}, 'in_channels=9.*width=8'),
         ({'metainfo': {'classes': []}}, 'classes'),
         ({'metainfo': {'classes': ['run', 'run']}}, 'more than once'),
-        ({'metainfo': {'classes': ['run']}}, 'not among the classes: jump'),
+        ({'metainfo': {'classes': ['run', 'jmup']}}, "'jmup', which is none of the 2 classes.*mean 'jump'"),
     ],
 )
 def test_bad_settings_are_one_clear_error(data_root, options, message):
     with pytest.raises(UserError, match=message):
         load_train(data_root, **options)
+
+
+def test_a_part_of_the_classes(data_root, logged):
+    train, test = (load(data_root, metainfo={'classes': ['jump']}) for load in (load_train, load_test))
+    assert '1 classes that metainfo["classes"] does not name are left out, with 3 video labels' in logged()
+    assert [train.get_cat_ids(i) for i in range(len(train))] == [[], [], [0], [0], [0], []]
+    labels = {sample['data_samples'].video_id: sample['data_samples'] for sample in (test[i] for i in range(2))}
+    assert labels['test_jump'].labels.tolist() == [1]
+    assert set(labels['test_jump'].gt_instances.labels.tolist()) == {0}
+    assert len(labels['test_run'].gt_instances.segments) == 0
+
+
+def test_a_label_that_neither_the_file_nor_the_settings_state_is_a_fault(data_root):
+    data_root.top = {}
+    with pytest.raises(UserError, match='not among the classes: jump'):
+        load_train(data_root, metainfo={'classes': ['run']})
 
 
 def test_class_names_come_from_the_settings_then_the_file_then_the_labels(data_root, logged):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = 'configs/quick/co2net_synthetic.py'
@@ -48,3 +49,19 @@ def run_tool() -> Tool:
         return done
 
     return run
+
+
+def weights(path: Path) -> dict[str, torch.Tensor]:
+    return torch.load(path, weights_only=True)['state_dict']
+
+
+def assert_same_weights(one: Path, other: Path) -> None:
+    first, second = weights(one), weights(other)
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def loss_history(path: Path) -> dict[str, list]:
+    """The stored log of every loss term, without timings."""
+    hub = torch.load(path, weights_only=True)['message_hub']['log_scalars']
+    return {key: value['values'].tolist() for key, value in hub.items() if 'loss' in key}

@@ -12,23 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from .conftest import CONFIG, ROOT, SHORT, Tool
-
-
-def weights(path: Path) -> dict[str, torch.Tensor]:
-    return torch.load(path, weights_only=True)['state_dict']
-
-
-def assert_same_weights(one: Path, other: Path) -> None:
-    first, second = weights(one), weights(other)
-    assert first.keys() == second.keys()
-    assert all(torch.equal(first[key], second[key]) for key in first)
-
-
-def loss_history(path: Path) -> dict[str, list]:
-    """The stored log of every loss term, without timings."""
-    hub = torch.load(path, weights_only=True)['message_hub']['log_scalars']
-    return {key: value['values'].tolist() for key, value in hub.items() if 'loss' in key}
+from .conftest import CONFIG, ROOT, SHORT, Tool, assert_same_weights, loss_history, weights
 
 
 @pytest.fixture(scope='module')

@@ -73,14 +73,23 @@ class WTALCheckpointHook(Hook):
 
     def _save(self, runner: Runner, name: str, selection: dict[str, Any]) -> None:
         # Every rank calls Runner.save_checkpoint: the hooks that it calls may gather; the master alone writes.
-        temporary = f'.{name}.tmp'
+        final = Path(runner.work_dir) / name
+        temporary = final.with_name(f'.{name}.tmp')
         meta = dict(iter=runner.iter, epoch=0, selection=selection)
-        runner.save_checkpoint(runner.work_dir, temporary, meta=meta, by_epoch=False)
-        self._publish(Path(runner.work_dir), temporary, name)
+        try:
+            runner.save_checkpoint(runner.work_dir, temporary.name, meta=meta, by_epoch=False)
+            self._publish(temporary, final)
+        finally:
+            # Where writing failed (a full disk), the half-written file would only take up space.
+            self._discard(temporary)
 
     @master_only
-    def _publish(self, work_dir: Path, temporary: str, name: str) -> None:
-        publish(work_dir / temporary, work_dir / name)
+    def _publish(self, temporary: Path, final: Path) -> None:
+        publish(temporary, final)
+
+    @master_only
+    def _discard(self, temporary: Path) -> None:
+        temporary.unlink(missing_ok=True)
 
     @master_only
     def _delete_old(self, work_dir: Path) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from mmwtal.evaluation.detections import Detections
 from mmwtal.evaluation.evaluator import evaluate
-from mmwtal.evaluation.ground_truth import read_ground_truth
+from mmwtal.evaluation.ground_truth import GroundTruth, read_ground_truth
 from mmwtal.evaluation.protocols import get_protocol
 from mmwtal.evaluation.result import EvaluationResult
 from mmwtal.evaluation.tious import parse_tious
@@ -124,12 +124,32 @@ class WTALMetric(BaseMetric):
         detections = self._detections([by_video[video] for video in sorted(by_video)])
         # A class that the model knows is not an unknown one, also where the annotation file never mentions it.
         truth = replace(
-            self.ground_truth, known_classes=self.ground_truth.known_classes | frozenset(detections.classes)
+            self._truth_for(detections.classes),
+            known_classes=self.ground_truth.known_classes | frozenset(detections.classes),
         )
         self.result = evaluate(detections, truth, protocol=self.protocol, tious=self.tious)
         self.predictions = detections.to_dict(version=f'mmwtal {__version__}')
         pairs = zip(self.result.tious, self.result.mAP, strict=True)
         return {**{f'mAP@{tiou:g}': value for tiou, value in pairs}, 'average': self.result.average}
+
+    def _truth_for(self, classes: Sequence[str]) -> GroundTruth:
+        """Return the ground truth of the dataset's classes, which may be a part of those of the annotation file."""
+        truth = self.ground_truth.restricted_to(classes)
+        if not truth.classes:
+            raise UserError(
+                f'WTALMetric: none of the classes of the dataset ({", ".join(classes[:5])}, ...) has an instance in '
+                f'subset {truth.subset!r}; give dataset and metric the same annotation file'
+            )
+        left_out = len(self.ground_truth.segments) - len(truth.segments)
+        if left_out:
+            print_log(
+                f'{left_out} instances of {len(self.ground_truth.classes) - len(truth.classes)} classes outside '
+                f'metainfo["classes"] of the dataset are left out of the ground truth: this result is for '
+                f'{len(truth.classes)} classes and not comparable with one for all',
+                logger='current',
+                level=WARNING,
+            )
+        return truth
 
     def _check_videos(self, by_video: dict[str, VideoDetections]) -> None:
         expected = self.ground_truth.video_ids

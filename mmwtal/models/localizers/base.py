@@ -101,15 +101,20 @@ class BaseLocalizer(BaseModel):
     def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Sum the terms whose names contain ``loss``; see mmengine's ``BaseModel``.
 
+        Returns:
+            This process's sum, to be differentiated, and each term for the log, as the mean over all processes.
+
         Raises:
-            NonFiniteLossError: If the sum is not finite in this process or any other: all of them stop together.
+            NonFiniteLossError: If a term is not finite in this process or any other: all of them stop together.
         """
         total, log_vars = super().parse_losses(losses)
-        bad = (~total.detach().isfinite()).float()
-        all_reduce(bad, op='max')
-        if bad.item():
-            here = ', '.join(f'{name} = {value.item()}' for name, value in log_vars.items() if not value.isfinite())
-            raise NonFiniteLossError(f'the loss is not finite: {here or "in another process"}')
+        means = torch.stack([value.detach().float() for value in log_vars.values()])
+        all_reduce(means, op='mean')
+        log_vars = dict(zip(log_vars, means, strict=True))
+        # A mean over processes is finite only if each of them is: one reduction serves the log and the check.
+        if not means.isfinite().all():
+            bad = ', '.join(f'{name} = {value.item()}' for name, value in log_vars.items() if not value.isfinite())
+            raise NonFiniteLossError(f'the loss is not finite: {bad}')
         return total, log_vars
 
     def _loss(self, inputs: Tensor, data_samples: Sequence[WTALDataSample] | None, mask: Tensor) -> dict[str, Tensor]:

@@ -30,6 +30,9 @@ def main(args: argparse.Namespace) -> None:
         raise UserError(f'--out {args.out}: there is no folder {args.out.parent}; create it first')
     if args.out is not None and args.out.is_dir():
         raise UserError(f'--out {args.out}: cannot be written, it is a folder; name a file')
+    inputs = [Path(name).resolve() for name in (args.predictions, args.ground_truth)]
+    if args.out is not None and args.out.resolve() in inputs:
+        raise UserError(f'--out {args.out}: this is an input; name another file')
     result = evaluate(args.predictions, args.ground_truth, protocol=args.protocol, tious=args.tious, subset=args.subset)
     print(result.table())
     if args.out is not None:

@@ -37,6 +37,11 @@ def main(args: argparse.Namespace) -> None:
     print(f'checkpoint:  {report.checkpoint} (iteration {report.meta["iteration"]}, selection: {selection["rule"]})')
     if 'test' in selection['rule']:
         print('             SELECTED ON THE TEST SPLIT: not comparable with results of the last checkpoint')
+    if report.meta['left_out']:
+        names = ', '.join(report.meta['left_out'])
+        print(
+            f'left out:    {len(report.meta["left_out"])} faulty videos, all their instances count as missed: {names}'
+        )
     print(f'predictions: {report.predictions_file}')
     print(f'scores:      {report.result_file}')
     print(f'logs:        {report.log_dir}')

@@ -27,9 +27,9 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--auto-scale-lr',
         action='store_true',
-        help='scale the learning rate by the size of the batch over all processes against auto_scale_lr.base_batch_size',
+        help='scale the learning rate by the batch of all processes together against auto_scale_lr.base_batch_size',
     )
-    parser.add_argument('--seed', type=int, help="replaces the config's randomness.seed")
+    parser.add_argument('--seed', type=_seed, help="replaces the config's randomness.seed")
     parser.add_argument(
         '--select-on-test',
         action='store_true',
@@ -40,6 +40,13 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     parser.add_argument('--local-rank', '--local_rank', type=int, help=argparse.SUPPRESS)
     return parser
+
+
+def _seed(text: str) -> int:
+    value = int(text)
+    if not 0 <= value < 2**32:
+        raise argparse.ArgumentTypeError(f'expected a number from 0 to 2^32 - 1, found {value}')
+    return value
 
 
 def main(args: argparse.Namespace) -> None:

@@ -14,6 +14,7 @@ from mmwtal.models.localizers.base import BaseLocalizer
 from mmwtal.registry import MODELS
 from mmwtal.utils.compat import prepare
 from mmwtal.utils.config.options import apply_cfg_options
+from mmwtal.utils.errors import UserError
 
 
 def init_localizer(
@@ -37,6 +38,8 @@ def init_localizer(
         UserError: If the config or the checkpoint is wrong, or they do not fit each other.
     """
     prepare()
+    if torch.device(device).type == 'cuda' and not torch.cuda.is_available():
+        raise UserError(f"device {str(device)!r}: torch finds no GPU here; use device='cpu'")
     if isinstance(config, Config):
         cfg = config.copy()
         apply_cfg_options(cfg, cfg_options or {})

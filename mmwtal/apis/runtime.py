@@ -4,6 +4,7 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config
+from mmengine.runner import Runner
 
 from mmwtal.utils import compat
 from mmwtal.utils.errors import UserError
@@ -26,6 +27,21 @@ def prepare_runtime(cfg: Config, *, launcher: str = 'none') -> None:
     wrapper = compat.ddp_wrapper_cfg(find_unused_parameters=cfg.get('find_unused_parameters', False))
     if wrapper is not None and cfg.get('model_wrapper_cfg') is None:
         cfg.model_wrapper_cfg = wrapper
+
+
+def build_runner(cfg: Config) -> Runner:
+    """Build the Runner and, where the config trains, its optimizer.
+
+    Raises:
+        UserError: If a constructor refuses a value.
+    """
+    try:
+        runner = Runner.from_cfg(cfg)
+        if runner.optim_wrapper is not None:
+            runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    except ValueError as error:
+        raise UserError(f'the config has a value that cannot be used: {error}') from error
+    return runner
 
 
 def use_amp(cfg: Config) -> None:

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config, ConfigDict
+from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
+from torch.nn import Module
 
 from mmwtal.registry import DATASETS
 from mmwtal.utils.config.check import require_valid_config
@@ -38,13 +39,15 @@ def prepare_config(
     cfg, origins = load_config(config, dict(cfg_options) if cfg_options else None)
     require_valid_config(cfg, origins)
     init_default_scope(cfg.get('default_scope', 'mmwtal'))
-    if data_root is not None:
-        for owner in _owners_of_data_root(cfg):
-            owner['data_root'] = str(data_root)
-    if work_dir is not None:
-        cfg.work_dir = str(work_dir)
-    elif cfg.get('work_dir') is None:
-        cfg.work_dir = str(Path('work_dirs') / Path(config).stem)
+    for owner in _owners_of_data_root(cfg):
+        owner['data_root'] = str(Path(data_root if data_root is not None else owner['data_root']).expanduser())
+    for key in _DATALOADERS:
+        if cfg.get(key) is not None and not cfg[key].get('num_workers'):
+            # torch refuses these settings of worker processes where there are none.
+            for setting in ('persistent_workers', 'prefetch_factor'):
+                cfg[key].pop(setting, None)
+    default = Path('work_dirs') / Path(config).stem
+    cfg.work_dir = str(Path(work_dir if work_dir is not None else cfg.get('work_dir') or default).expanduser())
     return cfg
 
 
@@ -79,34 +82,53 @@ def resolve_auto(cfg: Config, *, checkpoint: Mapping[str, Any] | None = None, da
     if not keys:
         return
     meta = checkpoint.get('meta', {}) if checkpoint is not None else {}
-    if all(key in meta for key in keys):
-        values, source = {key: meta[key] for key in keys}, 'the checkpoint'
-    elif dataloader is not None and cfg.get(dataloader) is not None:
+    found = {key: (meta[key], 'the checkpoint') for key in keys if key in meta}
+    if len(found) < len(keys) and dataloader is not None and cfg.get(dataloader) is not None:
         dataset = DATASETS.build(cfg[dataloader]['dataset'])
-        known = dict(num_classes=len(dataset.metainfo['classes']), in_channels=dataset.feature_width)
-        values, source = {key: known[key] for key in keys}, f'the data under {dataset.data_root}'
-    else:
-        values, source = {}, ''
+        source = f'the data under {dataset.data_root}'
+        sizes = dict(num_classes=len(dataset.metainfo['classes']), in_channels=dataset.feature_width)
+        found = {**{key: (sizes[key], source) for key in keys}, **found}
     for key in keys:
-        if not isinstance(values.get(key), int):
+        if key not in found:
             raise UserError(
                 f"model.{key} is 'auto' and neither a checkpoint nor a dataset tells it; "
                 f'state it: --cfg-options model.{key}=NUMBER'
             )
-        cfg.model[key] = values[key]
-        print_log(f"model.{key}: 'auto' -> {values[key]}, from {source}", logger='current')
+        cfg.model[key], source = found[key]
+        print_log(f"model.{key}: 'auto' -> {cfg.model[key]}, from {source}", logger='current')
 
 
-def check_model_against_data(model_cfg: ConfigDict, dataset: Any) -> None:
-    """Check that a model's sizes are the dataset's, before the first batch.
+def check_against_data(model: Module, dataset: Any, checkpoint: Mapping[str, Any] | None = None) -> None:
+    """Check that a model is one for a dataset, before the first batch.
+
+    Args:
+        model: The localizer; its sizes, and the widths of the modalities that its backbone takes apart, must be the
+            dataset's.
+        dataset: The dataset.
+        checkpoint: What the model was read from; the class names that it states, if any, must be the dataset's.
 
     Raises:
-        UserError: Naming the size, the model's value and the dataset's.
+        UserError: Naming what differs, the model's value and the dataset's.
     """
-    found = dict(num_classes=len(dataset.metainfo['classes']), in_channels=dataset.feature_width)
-    for key, value in found.items():
-        if model_cfg.get(key) not in (None, value):
+    classes = tuple(dataset.metainfo['classes'])
+    for key, value in dict(num_classes=len(classes), in_channels=dataset.feature_width).items():
+        if getattr(model, key) != value:
             raise UserError(
-                f'model.{key} is {model_cfg[key]}, the dataset under {dataset.data_root} has {value}; '
+                f'model.{key} is {getattr(model, key)}, the dataset under {dataset.data_root} has {value}; '
                 f"set model.{key}={value}, or 'auto'"
+            )
+    taken = getattr(getattr(model, 'backbone', None), 'modalities', None)
+    if taken is not None and dataset.modalities is not None and tuple(taken) != dataset.modalities:
+        raise UserError(
+            f'the backbone takes modalities of {tuple(taken)} channels, features.json under {dataset.data_root} states '
+            f'{dataset.modalities}; set model.backbone.modalities={list(dataset.modalities)}'
+        )
+    meta = (checkpoint or {}).get('meta', {}).get('dataset_meta') or {}
+    trained = tuple(meta.get('classes') or classes)
+    for number, (ours, theirs) in enumerate(zip(trained, classes, strict=True)):
+        if ours != theirs:
+            raise UserError(
+                f'class {number} of the checkpoint is {ours!r}, of the dataset under {dataset.data_root} {theirs!r}: a '
+                'score would be given to the wrong class; give the dataset the order of the checkpoint with '
+                f'metainfo=dict(classes={list(trained)})'
             )

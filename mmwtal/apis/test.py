@@ -12,8 +12,8 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
-from mmwtal.apis.runtime import make_work_dir, prepare_runtime
-from mmwtal.apis.settings import check_model_against_data, resolve_auto
+from mmwtal.apis.runtime import build_runner, make_work_dir, prepare_runtime
+from mmwtal.apis.settings import check_against_data, resolve_auto
 from mmwtal.engine.checkpoint import find_checkpoint, load_weights, read_checkpoint
 from mmwtal.engine.train_loop import unwrap
 from mmwtal.evaluation import EvaluationResult
@@ -21,6 +21,8 @@ from mmwtal.evaluation.metrics.wtal_metric import WTALMetric
 from mmwtal.utils.errors import UserError
 from mmwtal.utils.files import write_atomically
 from mmwtal.version import __version__
+
+_INCIDENTAL = ('work_dir', 'launcher', 'model_wrapper_cfg', 'resume', 'load_from')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +47,8 @@ def test_localizer(
     Args:
         cfg: A checked config, see :func:`mmwtal.apis.settings.prepare_config`.
         checkpoint: A checkpoint, or a work dir, of which the newest checkpoint is taken.
-        dump: Where the predictions go; ``predictions.json`` in the work dir by default. The scores go beside them,
-            into ``result.json``.
+        dump: Where the predictions go, and the scores beside them: with ``p.json``, into ``p.result.json``. By
+            default ``predictions.json`` and ``result.json`` in the work dir.
         launcher: ``none``, ``pytorch``, ``slurm`` or ``mpi``.
 
     Returns:
@@ -60,22 +62,29 @@ def test_localizer(
             raise UserError(f'testing needs {key}, which the config does not set')
     prepare_runtime(cfg, launcher=launcher)
     work_dir = make_work_dir(cfg.work_dir)
-    predictions_file = Path(dump).expanduser() if dump is not None else work_dir / 'predictions.json'
+    predictions_file, result_file = work_dir / 'predictions.json', work_dir / 'result.json'
+    if dump is not None:
+        predictions_file = Path(dump).expanduser()
+        result_file = predictions_file.with_suffix('.result.json')
     make_work_dir(predictions_file.parent)
+    for file in (predictions_file, result_file):
+        if file.is_dir():
+            raise UserError(f'{file} is a folder: name a file for the predictions')
     path = find_checkpoint(checkpoint)
     saved = read_checkpoint(path)
     resolve_auto(cfg, checkpoint=saved, dataloader='test_dataloader')
     cfg.resume, cfg.load_from = False, None
 
-    runner = Runner.from_cfg(cfg)
+    runner = build_runner(cfg)
     load_weights(unwrap(runner.model), saved, path)
-    check_model_against_data(cfg.model, runner.test_dataloader.dataset)
+    dataset = runner.test_dataloader.dataset
+    check_against_data(unwrap(runner.model), dataset, saved)
     runner.test()
     if not is_main_process():
         return None
     result, predictions = _results(runner)
     meta = _meta(cfg, path, saved, result)
-    result_file = predictions_file.with_name('result.json')
+    meta['left_out'] = list(dataset.left_out)
     _write_json(predictions_file, {**predictions, 'meta': meta})
     _write_json(result_file, {**result.to_dict(), 'meta': meta})
     return TestReport(
@@ -102,7 +111,7 @@ def _meta(cfg: Config, path: Path, saved: dict[str, Any], result: EvaluationResu
     return dict(
         protocol=result.protocol,
         config=Path(cfg.filename).name,
-        config_sha256=hashlib.sha256(cfg.pretty_text.encode()).hexdigest(),
+        config_sha256=_config_hash(cfg),
         checkpoint=path.name,
         checkpoint_sha256=digest,
         iteration=trained.get('iter'),
@@ -110,6 +119,12 @@ def _meta(cfg: Config, path: Path, saved: dict[str, Any], result: EvaluationResu
         seed=trained.get('seed'),
         versions=dict(mmwtal=__version__, torch=torch.__version__, mmengine=mmengine.__version__),
     )
+
+
+def _config_hash(cfg: Config) -> str:
+    """Return a hash of what makes the result: not of where files lie or how many processes there are."""
+    kept = {key: value for key, value in cfg.items() if key not in _INCIDENTAL}
+    return hashlib.sha256(Config(kept).pretty_text.encode()).hexdigest()
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

@@ -2,17 +2,19 @@
 
 import logging
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
-from mmengine.dist import barrier
+from mmengine.dist import barrier, is_main_process
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
-from mmwtal.apis.runtime import make_work_dir, prepare_runtime
-from mmwtal.apis.settings import check_model_against_data, resolve_auto
+from mmwtal.apis.runtime import build_runner, make_work_dir, prepare_runtime
+from mmwtal.apis.settings import check_against_data, resolve_auto
 from mmwtal.engine.checkpoint import (
     BEST_ON_TEST,
     check_state_dict,
+    checkpoint_name,
     find_checkpoint,
     list_checkpoints,
     load_matching,
@@ -25,11 +27,15 @@ from mmwtal.utils.errors import UserError
 def train_localizer(cfg: Config, *, resume: str | None = None, overwrite: bool = False, launcher: str = 'none') -> Path:
     """Train a localizer.
 
+    A run starts from the weights of ``cfg.load_from``, where that is set, as far as they fit; what does not fit is
+    logged. A resumed run takes everything from its checkpoint, the seed too.
+
     Args:
         cfg: A checked config, see :func:`mmwtal.apis.settings.prepare_config`.
         resume: ``'auto'`` continues from the newest checkpoint of the work dir, or starts where there is none; a path
             continues from that checkpoint. None starts anew.
-        overwrite: Starting anew, delete the checkpoints of an earlier run in the work dir.
+        overwrite: Delete checkpoints of an earlier run in the work dir that would stand beside this run's: all of them
+            when starting anew, the later ones when resuming.
         launcher: ``none``, ``pytorch``, ``slurm`` or ``mpi``.
 
     Returns:
@@ -37,32 +43,89 @@ def train_localizer(cfg: Config, *, resume: str | None = None, overwrite: bool =
 
     Raises:
         UserError: For anything that the user can mend; before any long work wherever it can be known.
+        KeyboardInterrupt: For Ctrl-C, with a message that says how to go on.
     """
     for key in ('train_dataloader', 'train_cfg', 'optim_wrapper'):
         if cfg.get(key) is None:
             raise UserError(f'training needs {key}, which the config does not set')
     prepare_runtime(cfg, launcher=launcher)
     work_dir = make_work_dir(cfg.work_dir)
-    checkpoint = _checkpoint_to_resume(work_dir, resume, overwrite)
-    resolve_auto(cfg, dataloader='train_dataloader')
+    start = _resumed_checkpoint(work_dir, resume)
+    saved = read_checkpoint(start) if start is not None else None
+    later = _later_checkpoints(work_dir, saved['meta']['iter'] if saved is not None else 0)
+    if later and not overwrite:
+        raise UserError(
+            f'work dir {work_dir}: holds the checkpoint {later[-1].name} of an earlier run; '
+            'continue that one with --resume, delete what is there with --overwrite, or choose another --work-dir'
+        )
+    if saved is not None:
+        _take_seed(cfg, saved)
+    resolve_auto(cfg, checkpoint=saved, dataloader='train_dataloader')
     if cfg.get('default_hooks', {}).get('checkpoint', {}).get('select_on_test'):
         _validate_on_test(cfg)
-    initial = None if checkpoint is not None else cfg.get('load_from')
-    saved = read_checkpoint(checkpoint or initial) if checkpoint or initial else None
-    cfg.resume, cfg.load_from = checkpoint is not None, str(checkpoint) if checkpoint else None
+    initial = cfg.get('load_from')
+    cfg.resume, cfg.load_from = start is not None, str(start) if start is not None else None
 
-    runner = Runner.from_cfg(cfg)
+    runner = build_runner(cfg)
     # Builds the data loaders: faulty data are reported here, before the first iteration.
-    check_model_against_data(cfg.model, runner.train_dataloader.dataset)
-    if checkpoint is not None:
-        check_state_dict(unwrap(runner.model), saved['state_dict'], checkpoint)
-    elif saved is not None:
-        print_log(load_matching(unwrap(runner.model), saved, initial), logger='current', level=logging.WARNING)
+    check_against_data(unwrap(runner.model), runner.train_dataloader.dataset, saved)
+    if saved is not None:
+        check_state_dict(unwrap(runner.model), saved['state_dict'], str(start))
+    elif initial is not None:
+        report = load_matching(unwrap(runner.model), read_checkpoint(initial), initial)
+        print_log(report, logger='current', level=logging.WARNING)
+    if is_main_process():
+        for path in later:
+            path.unlink(missing_ok=True)
     _run(runner, work_dir)
-    barrier()  # the main process may still be saving
-    last = find_checkpoint(work_dir)
+    last = work_dir / checkpoint_name(runner.iter)
     print_log(f'Finished. Checkpoint: {last}; logs: {runner.log_dir}', logger='current')
     return last
+
+
+def _resumed_checkpoint(work_dir: Path, resume: str | None) -> Path | None:
+    if resume is None:
+        return None
+    if resume != 'auto':
+        return find_checkpoint(resume)
+    existing = list_checkpoints(work_dir)
+    return existing[-1][1] if existing else None
+
+
+def _later_checkpoints(work_dir: Path, start: int) -> list[Path]:
+    """Return what lies in a work dir and would stand beside the checkpoints of a run that starts at an iteration."""
+    later = [path for iteration, path in list_checkpoints(work_dir) if iteration > start]
+    best = work_dir / BEST_ON_TEST
+    return [*later, best] if start == 0 and best.exists() else later
+
+
+def _take_seed(cfg: Config, saved: dict[str, Any]) -> None:
+    """Let a resumed run draw what its first part would have drawn."""
+    randomness = cfg.setdefault('randomness', {})
+    seed = saved['meta'].get('seed')
+    if seed is not None and randomness.get('seed') != seed:
+        print_log(
+            f'resuming with seed {seed} of the checkpoint, not {randomness.get("seed")} of the config',
+            logger='current',
+            level=logging.WARNING,
+        )
+        randomness['seed'] = seed
+
+
+def _validate_on_test(cfg: Config) -> None:
+    """Let the validation, which selecting on the test split compares, be the test of the config."""
+    for key in ('dataloader', 'evaluator', 'cfg'):
+        if cfg.get(f'test_{key}') is None:
+            raise UserError(f'selecting on the test split needs test_{key}, which the config does not set')
+        if cfg.get(f'val_{key}') is not None:
+            raise UserError(
+                f'selecting on the test split makes the test the validation: remove val_{key} from the config'
+            )
+        cfg[f'val_{key}'] = cfg[f'test_{key}']
+    if cfg.test_cfg.get('type') in (None, 'TestLoop'):
+        cfg.val_cfg = {**cfg.test_cfg, 'type': 'ValLoop'}
+    if cfg.train_cfg.get('val_interval') is None:
+        cfg.train_cfg.val_interval = cfg.default_hooks.checkpoint.get('interval', 500)
 
 
 def _run(runner: Runner, work_dir: Path) -> None:
@@ -75,38 +138,11 @@ def _run(runner: Runner, work_dir: Path) -> None:
         raise KeyboardInterrupt(f'after iteration {runner.iter}; {_how_to_go_on(work_dir)}') from None
     except OSError as error:
         raise UserError(f'after iteration {runner.iter}: {error}; {_how_to_go_on(work_dir)}') from error
+    barrier()  # the main process may still be saving
 
 
 def _how_to_go_on(work_dir: Path) -> str:
     checkpoints = list_checkpoints(work_dir)
     if not checkpoints:
         return 'no checkpoint was saved yet, start again'
-    return f'the last checkpoint is {checkpoints[-1]}, continue with the same command and --resume'
-
-
-def _checkpoint_to_resume(work_dir: Path, resume: str | None, overwrite: bool) -> Path | None:
-    existing = list_checkpoints(work_dir)
-    if resume == 'auto':
-        return existing[-1] if existing else None
-    if resume is not None:
-        return find_checkpoint(resume)
-    if existing and not overwrite:
-        raise UserError(
-            f'work dir {work_dir}: holds the checkpoint {existing[-1].name} of an earlier run; '
-            'continue it with --resume, start anew with --overwrite, or choose another --work-dir'
-        )
-    for path in [*existing, work_dir / BEST_ON_TEST]:
-        path.unlink(missing_ok=True)
-    return None
-
-
-def _validate_on_test(cfg: Config) -> None:
-    """Let the validation, which selecting on the test split compares, be the test of the config."""
-    for key in ('dataloader', 'evaluator', 'cfg'):
-        if cfg.get(f'test_{key}') is None:
-            raise UserError(f'selecting on the test split needs test_{key}, which the config does not set')
-        cfg[f'val_{key}'] = cfg[f'test_{key}']
-    if cfg.val_cfg.get('type') is None or cfg.val_cfg['type'] == 'TestLoop':
-        cfg.val_cfg = dict(type='ValLoop')
-    if cfg.train_cfg.get('val_interval') is None:
-        cfg.train_cfg.val_interval = cfg.default_hooks.checkpoint.get('interval', 500)
+    return f'the last checkpoint is {checkpoints[-1][1]}, continue with the same command and --resume'

@@ -4,16 +4,17 @@ import logging
 import operator
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from mmengine.dataset import BaseDataset
+from mmengine.dist import barrier, is_main_process
 from mmengine.logging import print_log
 
+from mmwtal.datasets.class_names import choose_classes
 from mmwtal.datasets.samplers.class_pair_sampler import Draw
-from mmwtal.formats.annotations import AnnotationSet, class_names, read_annotations, subset_name
+from mmwtal.formats.annotations import AnnotationSet, read_annotations, subset_name
 from mmwtal.formats.checks import CheckedVideo, CheckReport, check_videos, raise_faults
 from mmwtal.formats.findings import Finding, faults, render
 from mmwtal.formats.sidecar import SIDECAR_NAME, check_agreement, check_timebase_setting, read_sidecar
@@ -89,6 +90,8 @@ class WTALDataset(BaseDataset):
         self.in_channels = in_channels
         self.on_fault = on_fault
         self._feature_width = 0
+        self._left_out: tuple[str, ...] = ()
+        self._modalities: tuple[int, ...] | None = None
         super().__init__(
             ann_file=str(ann_file),
             metainfo=metainfo,
@@ -105,6 +108,18 @@ class WTALDataset(BaseDataset):
         """D of the features."""
         self.full_init()
         return self._feature_width
+
+    @property
+    def modalities(self) -> tuple[int, ...] | None:
+        """Widths of the modalities in the order of the channels, as the sidecar states them; None if it does not."""
+        self.full_init()
+        return self._modalities
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Ids of the faulty videos that ``on_fault='skip'`` left out."""
+        self.full_init()
+        return self._left_out
 
     @property
     def video_ids(self) -> list[str]:
@@ -157,7 +172,7 @@ class WTALDataset(BaseDataset):
         """Read the annotations, check everything and return the records of the subset."""
         folder = Path(self.data_prefix['features'])
         annotations = read_annotations(Path(self.ann_file))
-        self._metainfo['classes'] = classes = self._classes(annotations)
+        self._metainfo['classes'] = classes = choose_classes(annotations, self._metainfo.get('classes'))
         report = self._check(annotations, classes, folder)
         origin = f'subset {self.subset!r} in {self.ann_file}'
         findings = report.findings
@@ -178,6 +193,11 @@ class WTALDataset(BaseDataset):
         for kind, count in notes.items():
             self._log(f'{origin}: {kind.heading}, in {count} videos')
         self._feature_width = report.width
+        self._left_out = tuple(dict.fromkeys(finding.video_id for finding in found))
+        if not self.test_mode and not any(set(video.annotation.labels) & set(classes) for video in sound.values()):
+            raise UserError(
+                f'no video of {origin} has a label, so there is nothing to learn; expected labels of {classes}'
+            )
         self._log_unwanted(list(sound.values()), classes, origin)
         class_index = {name: position for position, name in enumerate(classes)}
         return [self._record(video, class_index) for video in sound.values()]
@@ -185,31 +205,12 @@ class WTALDataset(BaseDataset):
     def _join_prefix(self) -> None:
         root = Path(self.data_root).expanduser()
         if not root.is_dir():
-            raise UserError(f'data root {root} is not a folder; set data_root of the dataset to where the data lie')
+            raise UserError(
+                f'data root {root} is not a folder; give --data-root, or make it with tools/dataset_converters/'
+            )
         self.data_root = str(root)
         self.ann_file = str(root / Path(self.ann_file).expanduser())
         self.data_prefix = {key: str(root / Path(path).expanduser()) for key, path in self.data_prefix.items()}
-
-    def _classes(self, annotations: AnnotationSet) -> tuple[str, ...]:
-        if 'classes' in self._metainfo:
-            given = class_names(self._metainfo['classes'], origin='metainfo["classes"] of the dataset')
-            stated = annotations.classes or given
-            strange, missing = (sorted(set(one) - set(other)) for one, other in ((given, stated), (stated, given)))
-            if strange and missing:
-                # A part of the classes is wanted, or more than the file has; both at once is a slip of the pen.
-                near = get_close_matches(strange[0], missing, n=1)
-                raise UserError(
-                    f'metainfo["classes"] of the dataset names {strange[0]!r}, which is none of the {len(stated)} '
-                    f'classes of {annotations.path}' + (f'; did you mean {near[0]!r}?' if near else '')
-                )
-            return given
-        if annotations.classes is not None:
-            return annotations.classes
-        labels = annotations.all_labels()
-        if not labels:
-            raise UserError(f'annotation file {annotations.path} names no class: add "classes": [...] or labels')
-        self._log(f'{annotations.path} states no classes: its {len(labels)} labels in alphabetical order are used')
-        return tuple(labels)
 
     def _check(self, annotations: AnnotationSet, classes: tuple[str, ...], folder: Path) -> CheckReport:
         videos = annotations.in_subset(self.subset)
@@ -227,6 +228,8 @@ class WTALDataset(BaseDataset):
             )
         width = self.in_channels
         if sidecar is not None:
+            ranges = sorted(sidecar.modalities.values())
+            self._modalities = tuple(end - first for first, end in ranges) or None
             if width is not None and sidecar.width not in (None, width):
                 raise UserError(f'the config says in_channels={width}, but {sidecar.path} says width={sidecar.width}')
             width = sidecar.width if width is None else width
@@ -243,6 +246,9 @@ class WTALDataset(BaseDataset):
         )
 
     def _audit(self, folder: Path, video_ids: list[str]) -> list[Finding]:
+        # The main process looks first; what it keeps spares the others the reading.
+        if not is_main_process():
+            barrier()
         audit = ValueAudit(folder=folder)
         pending = audit.pending(video_ids)
         if pending:
@@ -250,6 +256,8 @@ class WTALDataset(BaseDataset):
         problem = audit.run(pending)
         if problem:
             self._log(f'{folder}: the result of the audit is not kept: {problem}', logging.DEBUG)
+        if is_main_process():
+            barrier()
         return audit.findings(video_ids)
 
     def _log_unwanted(self, videos: list[CheckedVideo], classes: tuple[str, ...], origin: str) -> None:

@@ -20,10 +20,10 @@ def checkpoint_name(iteration: int) -> str:
     return f'iter_{iteration}.pth'
 
 
-def list_checkpoints(work_dir: Path) -> list[Path]:
-    """Return the finished checkpoints of a work dir, the newest last."""
+def list_checkpoints(work_dir: Path) -> list[tuple[int, Path]]:
+    """Return iteration and path of the finished checkpoints of a work dir, the newest last."""
     found = [(int(match[1]), path) for path in work_dir.glob('iter_*.pth') if (match := _NAME.fullmatch(path.name))]
-    return [path for _, path in sorted(found)]
+    return sorted(found)
 
 
 def find_checkpoint(path: str | Path) -> Path:
@@ -40,7 +40,7 @@ def find_checkpoint(path: str | Path) -> Path:
     checkpoints = list_checkpoints(path)
     if not checkpoints:
         raise UserError(f'work dir {path}: holds no checkpoint iter_N.pth; train first, or name a checkpoint file')
-    return checkpoints[-1]
+    return checkpoints[-1][1]
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:

@@ -14,9 +14,9 @@ def run_tool(
 ) -> None:
     """Parse the command line, run a tool and exit.
 
-    Exit codes: what ``main`` returns (None is 0); 2 for a :class:`UserError` (as argparse uses for a bad command
-    line); 130 for Ctrl-C, with what the KeyboardInterrupt says. Any other exception is a defect of the tool and keeps
-    its traceback and exit code 1.
+    Exit codes: what ``main`` returns (None is 0); 2 for a :class:`UserError` or an OSError (as argparse uses for a
+    bad command line); 130 for Ctrl-C, with what the KeyboardInterrupt says. Any other exception is a defect of the tool
+    and keeps its traceback and exit code 1.
 
     Args:
         main: The tool; takes the parsed arguments, returns its exit code.
@@ -33,6 +33,12 @@ def run_tool(
         # A data loader's worker hands an error on with its whole traceback in front of the message.
         message = str(error).rpartition(f'{UserError.__module__}.{UserError.__name__}: ')[2].strip()
         sys.stderr.write(f'error: {message}\n')
+        code = 2
+    except OSError as error:
+        # A missing or full disk, a folder that may not be written: the system's message names the file.
+        if args.debug:
+            raise
+        sys.stderr.write(f'error: {error}\n')
         code = 2
     except KeyboardInterrupt as interrupt:
         if args.debug:

@@ -166,8 +166,8 @@ def load_from_local(filename: str, map_location: Any = None) -> Any:
         if found:
             reason = f'holds a {found[1]}, but only tensors and plain values are loaded, since all else can run code'
         else:
-            line = next(iter(str(error).splitlines()), type(error).__name__)
-            reason = f'is damaged, cut short or no checkpoint ({line}): copy or write it again'
+            # torch's own message advises to load without weights_only, which lets a file run code.
+            reason = 'is damaged, cut short or no checkpoint: copy or write it again'
         raise UserError(f"checkpoint {path} {reason}; convert an authors' checkpoint with {_CONVERTER}") from error
 
 

@@ -1,4 +1,4 @@
-"""Whatever stops a run: it ends with one clear line, the last good checkpoint stays, and resuming leads to the same end."""
+"""Whatever stops a run: it ends with one clear line, the last good checkpoint stays, resuming leads to the same end."""
 
 import os
 import random

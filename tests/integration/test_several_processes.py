@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from .conftest import CONFIG, SHORT, Tool, loss_history, weights
+from .conftest import CONFIG, SHORT, Tool, assert_same_weights, loss_history, weights
 
 # Plain gradient descent: after the first step the weights differ by the gradients alone.
 EQUAL = [
@@ -46,6 +46,20 @@ def test_losses_and_gradients_equal_those_of_one_process(run_tool: Tool, small_d
     assert losses[0].keys() == losses[1].keys()
     for term in losses[0]:
         torch.testing.assert_close(losses[0][term], losses[1][term], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.usefixtures('port')
+def test_a_run_of_two_processes_resumes_to_the_same_weights(run_tool: Tool, small_data: Path, tmp_path: Path) -> None:
+    options = ['--data-root', small_data, '--seed', 5, '--cfg-options', *SHORT, 'train_dataloader.batch_size=6']
+    whole = ['dist_train.sh', CONFIG, 2, '--work-dir', tmp_path / 'whole', *options, 'train_cfg.max_iters=3']
+    first = ['dist_train.sh', CONFIG, 2, '--work-dir', tmp_path / 'part', *options, 'train_cfg.max_iters=2']
+    run_tool(*whole)
+    run_tool(*first)
+    # Without --seed: a resumed run takes it from its checkpoint.
+    rest = [option for option in first if option not in ('--seed', 5)]
+    done = run_tool(*rest, 'train_cfg.max_iters=3', '--resume')
+    assert 'seed 5 of the checkpoint, not 0 of the config' in done.stdout + done.stderr
+    assert_same_weights(tmp_path / 'whole' / 'iter_3.pth', tmp_path / 'part' / 'iter_3.pth')
 
 
 @pytest.mark.usefixtures('port')

@@ -81,7 +81,7 @@ def test_test_writes_predictions_and_scores_with_their_protocol(
 ) -> None:
     dump = tmp_path / 'out' / 'p.json'
     done = run_tool('test.py', CONFIG, trained, '--data-root', small_data, '--work-dir', tmp_path / 'w', '--dump', dump)
-    result = json.loads(dump.with_name('result.json').read_text())
+    result = json.loads(dump.with_name('p.result.json').read_text())
     assert result['protocol'] == 'wtal_grid'
     assert result['num_videos'] == 10
     assert result['meta']['selection'] == {'rule': 'last'}

@@ -95,3 +95,76 @@ def test_debug_shows_the_traceback(run_tool: Tool, tmp_path: Path) -> None:
     done = run_tool('train.py', CONFIG, '--data-root', tmp_path / 'nowhere', '--debug', code=1)
     assert 'Traceback' in done.stderr
     assert 'UserError' in done.stderr
+
+
+def test_classes_in_another_order_than_the_checkpoint(run_tool: Tool, spoilt_data: Path, tmp_path: Path) -> None:
+    options = ['--data-root', spoilt_data, '--work-dir', tmp_path / 'w']
+    short = ['--cfg-options', *SHORT, 'train_cfg.max_iters=2']
+    run_tool('train.py', CONFIG, *options, *short)
+    annotations = json.loads((spoilt_data / 'annotations.json').read_text())
+    annotations['classes'].reverse()
+    (spoilt_data / 'annotations.json').write_text(json.dumps(annotations))
+    assert 'wrong class' in message(run_tool('test.py', CONFIG, tmp_path / 'w', *options, code=2))
+    resumed = run_tool('train.py', CONFIG, *options, '--resume', *short, 'train_cfg.max_iters=3', code=2)
+    assert 'wrong class' in message(resumed)
+
+
+def test_nothing_is_deleted_before_all_is_checked(run_tool: Tool, small_data: Path, tmp_path: Path) -> None:
+    short = ['--cfg-options', *SHORT, 'train_cfg.max_iters=2']
+    run_tool('train.py', CONFIG, '--data-root', small_data, '--work-dir', tmp_path, *short)
+    wrong = [tmp_path / 'nowhere', '--work-dir', tmp_path, '--overwrite', *short]
+    run_tool('train.py', CONFIG, '--data-root', *wrong, code=2)
+    wrong = [small_data, '--work-dir', tmp_path, '--overwrite', *short, 'optim_wrapper.optimizer.lr=-1.0']
+    assert 'learning rate' in message(run_tool('train.py', CONFIG, '--data-root', *wrong, code=2))
+    assert (tmp_path / 'iter_2.pth').is_file()
+
+
+def test_resuming_an_earlier_checkpoint_beside_a_later_one(run_tool: Tool, small_data: Path, tmp_path: Path) -> None:
+    options = ['--data-root', small_data, '--cfg-options', *SHORT, 'train_cfg.max_iters=8']
+    run_tool('train.py', CONFIG, '--work-dir', tmp_path, *options, 'default_hooks.checkpoint.keep=2')
+    again = ['train.py', CONFIG, '--work-dir', tmp_path, '--resume', tmp_path / 'iter_4.pth']
+    assert 'iter_8.pth of an earlier run' in message(run_tool(*again, *options, code=2))
+    run_tool(*again, '--overwrite', *options, 'train_cfg.max_iters=6')
+    assert [path.name for path in tmp_path.glob('*.pth')] == ['iter_6.pth']
+
+
+def test_a_home_folder_in_paths(
+    run_tool: Tool, small_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv('HOME', str(tmp_path))
+    (tmp_path / 'data').symlink_to(small_data)
+    options = ['--data-root', '~/data', '--work-dir', '~/work']
+    run_tool('train.py', CONFIG, *options, '--cfg-options', *SHORT, 'train_cfg.max_iters=1')
+    run_tool('test.py', CONFIG, '~/work', *options)
+    assert (tmp_path / 'work' / 'result.json').is_file()
+
+
+def test_left_out_videos_are_named_in_the_result(run_tool: Tool, spoilt_data: Path, tmp_path: Path) -> None:
+    options = ['--data-root', spoilt_data, '--work-dir', tmp_path / 'w']
+    run_tool('train.py', CONFIG, *options, '--cfg-options', *SHORT, 'train_cfg.max_iters=1')
+    gone = next((spoilt_data / 'features').glob('*_test_*.npy'))
+    gone.unlink()
+    skip = ['--cfg-options', 'test_dataloader.dataset.on_fault=skip']
+    done = run_tool('test.py', CONFIG, tmp_path / 'w', *options, *skip)
+    assert f'left out:    1 faulty videos, whose instances count as missed: {gone.stem}' in done.stdout
+    assert json.loads((tmp_path / 'w' / 'result.json').read_text())['meta']['left_out'] == [gone.stem]
+
+
+def test_modalities_of_other_widths_than_the_model_takes(run_tool: Tool, spoilt_data: Path, tmp_path: Path) -> None:
+    sidecar = spoilt_data / 'features' / 'features.json'
+    content = json.loads(sidecar.read_text())
+    content['modalities'] = {'rgb': [0, 32], 'flow': [32, 128]}
+    sidecar.write_text(json.dumps(content))
+    options = ['--data-root', spoilt_data, '--work-dir', tmp_path / 'w', '--cfg-options', *SHORT]
+    assert 'model.backbone.modalities=[32, 96]' in message(run_tool('train.py', CONFIG, *options, code=2))
+    run_tool('train.py', CONFIG, *options, 'train_cfg.max_iters=1', 'model.backbone.modalities=(32,96)')
+
+
+def test_videos_without_labels_alone(run_tool: Tool, spoilt_data: Path, tmp_path: Path) -> None:
+    path = spoilt_data / 'annotations.json'
+    annotations = json.loads(path.read_text())
+    for entry in annotations['database'].values():
+        entry['labels'] = []
+    path.write_text(json.dumps(annotations))
+    done = run_tool('train.py', CONFIG, '--data-root', spoilt_data, '--work-dir', tmp_path / 'w', code=2)
+    assert 'nothing to learn' in message(done)

@@ -47,6 +47,12 @@ class WTALCheckpointHook(Hook):
         self.keep = keep
         self.select_on_test = select_on_test
         self.metric = metric
+        self._first_iteration = 0
+        self._saved_iteration: int | None = None
+
+    def before_train(self, runner: Runner) -> None:
+        """Remember where the run starts: what was resumed need not be saved again."""
+        self._first_iteration = runner.iter
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Remember the scores until the checkpoint of this iteration is saved."""
@@ -67,9 +73,18 @@ class WTALCheckpointHook(Hook):
         best = runner.message_hub.runtime_info.get('best_on_test')
         if best is not None and best['iteration'] == runner.iter:
             self._save(runner, BEST_ON_TEST, selection=dict(rule='best on the test split', **best))
-        if runner.iter % self.interval == 0 or runner.iter == runner.max_iters:
-            self._save(runner, checkpoint_name(runner.iter), selection=dict(rule='last'))
-            self._delete_old(Path(runner.work_dir))
+        if runner.iter % self.interval == 0:
+            self._save_last(runner)
+
+    def after_train(self, runner: Runner) -> None:
+        """Save the end of the run, also where a hook stopped it early or the interval does not divide it."""
+        if self._saved_iteration != runner.iter and runner.iter > self._first_iteration:
+            self._save_last(runner)
+
+    def _save_last(self, runner: Runner) -> None:
+        self._save(runner, checkpoint_name(runner.iter), selection=dict(rule='last'))
+        self._saved_iteration = runner.iter
+        self._delete_old(Path(runner.work_dir), runner.iter)
 
     def _save(self, runner: Runner, name: str, selection: dict[str, Any]) -> None:
         # Every rank calls Runner.save_checkpoint: the hooks that it calls may gather; the master alone writes.
@@ -92,8 +107,9 @@ class WTALCheckpointHook(Hook):
         temporary.unlink(missing_ok=True)
 
     @master_only
-    def _delete_old(self, work_dir: Path) -> None:
-        for path in list_checkpoints(work_dir)[: -self.keep]:
+    def _delete_old(self, work_dir: Path, newest: int) -> None:
+        earlier = [path for iteration, path in list_checkpoints(work_dir) if iteration <= newest]
+        for path in earlier[: -self.keep]:
             path.unlink()
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:

@@ -65,7 +65,7 @@ class WTALMetric(BaseMetric):
         super().__init__(prefix=prefix)
         self.protocol = get_protocol(protocol)
         self.tious = parse_tious(self.protocol.default_tious if tious is None else tious)
-        self.ground_truth = read_ground_truth(Path(data_root, ann_file), subset)
+        self.ground_truth = read_ground_truth(Path(data_root, ann_file).expanduser(), subset)
         self.results: list[VideoDetections] = []
         self.result: EvaluationResult | None = None
         self.predictions: dict[str, Any] | None = None

@@ -17,7 +17,8 @@ class BaseHead(nn.Module, ABC):
 
     Args:
         losses: The loss terms by name, each a module ``(output, labels) -> scalar`` or its config. A name must
-            contain ``loss``, because only such terms are summed for the update.
+            contain ``loss``, because only such terms are summed for the update. None leaves out a term of a base
+            config.
 
     Raises:
         UserError: If a name does not contain ``loss``.
@@ -31,7 +32,9 @@ class BaseHead(nn.Module, ABC):
                     f'{type(self).__name__}: the loss term {name!r} must have "loss" in its name, else it would not '
                     f'be added to the total; call it "loss_{name}"'
                 )
-        self.losses = nn.ModuleDict({name: build_module(loss, MODELS) for name, loss in losses.items()})
+        self.losses = nn.ModuleDict(
+            {name: build_module(loss, MODELS) for name, loss in losses.items() if loss is not None}
+        )
 
     @abstractmethod
     def forward(self, features: BackboneOutput, mask: Tensor) -> LocalizerOutput:

@@ -76,7 +76,8 @@ INSIDE: Mapping[Registry, Mapping[str, Slot]] = {
         'neck': _MODULE,
         'head': _MODULE,
         'guidance': _MODULE,
-        'losses': Slot(ours.MODELS, many=True),
+        # None leaves out a loss of a base config.
+        'losses': Slot(ours.MODELS, many=True, with_none=True),
         'decoder': Slot(ours.DECODERS),
     },
     ours.DATASETS: {

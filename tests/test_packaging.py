@@ -170,6 +170,7 @@ def test_the_hooks_before_a_commit_fetch_nothing(repo_root):
 
 # Files
 
+LINK = re.compile(r'\[[^\]\n]*\]\(([^)\s]+)(?: "[^"\n]*")?\)')
 MACHINE_FOLDER = re.compile(r'(?<![\w.~}$/-])/(?:home|root|tmp|Users|work|mnt)/[\w.]')
 PACKAGE_INDEX = re.compile(
     r'pypi\.org|pythonhosted\.org|download\.pytorch\.org|anaconda\.org|--(?:extra-)?index-url|--find-\w'
@@ -184,21 +185,49 @@ def test_the_patterns_find_what_they_are_for():
     assert not MACHINE_FOLDER.search('work_dirs/tmp/x ./tmp/x https://site.example/home/x #!/usr/bin/env')
 
 
-def test_no_file_names_a_machine_or_a_package_index(repo_root):
+@pytest.fixture
+def repo_files(repo_root: Path) -> list[Path]:
+    """The files of the repository, committed or about to be."""
     git = shutil.which('git')
     command = [git or 'git', 'ls-files', '-z', '--cached', '--others', '--exclude-standard']
     listing = subprocess.run(command, cwd=repo_root, capture_output=True, text=True, check=False) if git else None
     if listing is None or listing.returncode:
         pytest.skip('not a git checkout')
     files = [repo_root / name for name in listing.stdout.split('\0') if name]
+    return [path for path in files if path.is_file()]  # the others are deleted, not committed yet
+
+
+def broken_links(path: Path) -> list[str]:
+    """Return the relative links of a Markdown file that lead to nothing; an anchor is not looked for."""
+    targets = LINK.findall(path.read_text(encoding='utf-8'))
+    relative = [target.split('#')[0] for target in targets if not re.match(r'#|\w+:', target)]
+    return [target for target in relative if not (path.parent / target).exists()]
+
+
+def test_broken_links_are_found(tmp_path):
+    (tmp_path / 'there.md').touch()
+    page = tmp_path / 'page.md'
+    page.write_text(
+        '[a](there.md) [b](there.md#part "title") [c](#part) [d](https://site.example/x) [e](mailto:x@site.example) '
+        '![f](gone.png) [g](docs/gone.md#part)\n[h](../there.md)'
+    )
+    assert broken_links(page) == ['gone.png', 'docs/gone.md', '../there.md']
+
+
+def test_relative_links_lead_to_files(repo_root, repo_files):
+    pages = [path for path in repo_files if path.suffix == '.md']
+    assert repo_root / 'README.md' in pages
+    assert any(LINK.search(page.read_text(encoding='utf-8')) for page in pages)
+    assert {str(page.relative_to(repo_root)): links for page in pages if (links := broken_links(page))} == {}
+
+
+def test_no_file_names_a_machine_or_a_package_index(repo_root, repo_files):
     faults = []
-    for path in files:
-        if not path.is_file():  # deleted, not committed yet
-            continue
+    for path in repo_files:
         for number, line in enumerate(path.read_text(errors='ignore').splitlines(), 1):
             if MACHINE_FOLDER.search(line) or PACKAGE_INDEX.search(line):
                 faults.append(f'{path.relative_to(repo_root)}:{number}: {line.strip()[:100]}')
-    assert repo_root / 'setup.py' in files
+    assert repo_root / 'setup.py' in repo_files
     assert faults == []
 
 

@@ -7,11 +7,5 @@ if [ $# -lt 3 ]; then
   echo "usage: bash tools/dist_test.sh CONFIG CHECKPOINT GPUS [options of tools/test.py]" >&2
   exit 2
 fi
-GPUS=$3
-exec "${PYTHON:-python}" -m torch.distributed.run \
-  --nnodes="${NNODES:-1}" \
-  --node_rank="${NODE_RANK:-0}" \
-  --master_addr="${MASTER_ADDR:-127.0.0.1}" \
-  --master_port="${PORT:-29500}" \
-  --nproc_per_node="$GPUS" \
-  "$(dirname "$0")/test.py" "$1" "$2" --launcher pytorch "${@:4}"
+source "$(dirname "$0")/_dist_run.sh"
+dist_run "$3" test.py "$1" "$2" --launcher pytorch "${@:4}"

@@ -7,11 +7,5 @@ if [ $# -lt 2 ]; then
   echo "usage: bash tools/dist_train.sh CONFIG GPUS [options of tools/train.py]" >&2
   exit 2
 fi
-GPUS=$2
-exec "${PYTHON:-python}" -m torch.distributed.run \
-  --nnodes="${NNODES:-1}" \
-  --node_rank="${NODE_RANK:-0}" \
-  --master_addr="${MASTER_ADDR:-127.0.0.1}" \
-  --master_port="${PORT:-29500}" \
-  --nproc_per_node="$GPUS" \
-  "$(dirname "$0")/train.py" "$1" --launcher pytorch "${@:3}"
+source "$(dirname "$0")/_dist_run.sh"
+dist_run "$2" train.py "$1" --launcher pytorch "${@:3}"

@@ -7,21 +7,5 @@ if [ $# -lt 4 ]; then
   echo "usage: bash tools/slurm_test.sh PARTITION JOB_NAME CONFIG CHECKPOINT [options of tools/test.py]" >&2
   exit 2
 fi
-GPUS=${GPUS:-8}
-GPUS_PER_NODE=${GPUS_PER_NODE:-8}
-if [ "$GPUS" -lt "$GPUS_PER_NODE" ]; then GPUS_PER_NODE=$GPUS; fi
-# SRUN_ARGS is a list of options: it is split at blanks on purpose.
-# shellcheck disable=SC2206
-EXTRA=(${SRUN_ARGS:-})
-COMMAND=(
-  srun --partition="$1" --job-name="$2" --gres="gpu:$GPUS_PER_NODE" --ntasks="$GPUS"
-  --ntasks-per-node="$GPUS_PER_NODE" --cpus-per-task="${CPUS_PER_TASK:-5}" --kill-on-bad-exit=1
-  ${EXTRA[@]+"${EXTRA[@]}"}
-  "${PYTHON:-python}" -u "$(dirname "$0")/test.py" "$3" "$4" --launcher slurm "${@:5}"
-)
-if [ -n "${DRY_RUN:-}" ]; then
-  printf '%q ' "${COMMAND[@]}"
-  echo
-  exit 0
-fi
-exec "${COMMAND[@]}"
+source "$(dirname "$0")/_slurm_run.sh"
+slurm_run "$1" "$2" test.py "$3" "$4" --launcher slurm "${@:5}"

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
@@ -21,9 +20,7 @@ def prepare_runtime(cfg: Config, *, launcher: str = 'none') -> None:
     cfg.launcher = launcher
     if launcher == 'none':
         return
-    env = cfg.get('env_cfg') or {}
-    backend = env.get('dist_cfg', {}).get('backend', 'nccl') if torch.cuda.is_available() else 'gloo'
-    compat.init_process_group(launcher, backend)
+    compat.init_process_group(launcher)
     wrapper = compat.ddp_wrapper_cfg(find_unused_parameters=cfg.get('find_unused_parameters', False))
     if wrapper is not None and cfg.get('model_wrapper_cfg') is None:
         cfg.model_wrapper_cfg = wrapper

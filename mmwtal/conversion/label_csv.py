@@ -6,6 +6,7 @@ any order and case, is a header; without one the columns come in the order state
 """
 
 import csv
+import io
 import math
 from collections import defaultdict
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmwtal.utils.errors import UserError
+from mmwtal.utils.files import read_text
 
 LABEL_SEPARATOR = ';'
 
@@ -127,18 +129,11 @@ def read_durations(path: Path, problems: list[str]) -> dict[str, float]:
 def _read_rows(path: Path, columns: Sequence[str], problems: list[str]) -> list[Row]:
     """Return the sound rows; raise only where the file as a whole cannot be read."""
     expected = ','.join(columns)
+    # As with a file that is opened with newline='', the reader has to see the line ends as they are.
+    text = read_text(path, what=f'CSV file (columns {expected})')
+    reader = csv.reader(io.StringIO(text, newline=''), strict=True)
     try:
-        with path.open(newline='', encoding='utf-8-sig') as file:
-            reader = csv.reader(file, strict=True)
-            lines = [
-                (reader.line_num, [cell.strip() for cell in cells]) for cells in reader if any(map(str.strip, cells))
-            ]
-    except FileNotFoundError as error:
-        raise UserError(f'{path}: no such file; expected a CSV file with the columns {expected}') from error
-    except IsADirectoryError as error:
-        raise UserError(f'{path} is a folder; expected a CSV file with the columns {expected}') from error
-    except UnicodeDecodeError as error:
-        raise UserError(f'{path} is not UTF-8 text (byte {error.start}): save it as UTF-8 CSV') from error
+        lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader if any(map(str.strip, cells))]
     except csv.Error as error:
         raise UserError(f'{path}, line {reader.line_num}: not valid CSV: {error}') from error
     order = list(columns)

@@ -10,6 +10,10 @@ from mmwtal.utils.errors import UserError
 
 SoftMethod = Literal['gaussian', 'linear']
 
+# Up to this many segments soft_nms compares all with all at once, which is the fastest for several classes; the table
+# has 32 MB then. Beyond, it would grow with the square, hence each picked segment is compared when it is picked.
+TABLE_SIZE = 2000
+
 
 def tiou_matrix(first: np.ndarray, second: np.ndarray, *, length_offset: float = 0.0) -> np.ndarray:
     """Return the temporal intersection over union of each pair.
@@ -68,7 +72,7 @@ def soft_nms(
 
     Picks the highest score, multiplies the others by exp(-tIoU^2 / sigma) ('gaussian') or, where tIoU exceeds
     ``tiou_threshold``, by 1 - tIoU ('linear'), and goes on until all are picked; nothing is removed. A negative score
-    rises towards 0 by that, as published.
+    rises towards 0 by that, as published. Takes N steps and memory linear in C and N.
 
     Args:
         segments: Start and end, (N, 2).
@@ -84,19 +88,29 @@ def soft_nms(
     """
     segments = np.asarray(segments, dtype=np.float64)
     remaining = np.array(scores, dtype=np.float64)
-    tiou = tiou_matrix(segments, segments, length_offset=length_offset)
-    decay = np.exp(-(tiou**2) / sigma) if method == 'gaussian' else np.where(tiou > tiou_threshold, 1 - tiou, 1.0)
+
+    def decay(picked: np.ndarray) -> np.ndarray:
+        tiou = tiou_matrix(segments[picked], segments, length_offset=length_offset)
+        return np.exp(-(tiou**2) / sigma) if method == 'gaussian' else np.where(tiou > tiou_threshold, 1 - tiou, 1.0)
+
+    count = remaining.shape[1]
+    table = decay(np.arange(count)) if count <= TABLE_SIZE else None
     classes = np.arange(len(remaining))
     order = np.empty(remaining.shape, dtype=np.int64)
     picked_scores = np.empty(remaining.shape)
     # What is picked counts as minus infinity, apart from the scores, as minus infinity times a decay of 0 is NaN.
     barred = np.zeros(remaining.shape)
-    for step in range(remaining.shape[1]):
+    for step in range(count):
         best = (remaining + barred).argmax(axis=1)
         order[:, step] = best
         picked_scores[:, step] = remaining[classes, best]
         barred[classes, best] = -np.inf
-        remaining *= decay[best]
+        if table is not None:
+            remaining *= table[best]
+        else:
+            # Class by class, since rows of this length fill a cache.
+            for row, picked in zip(remaining, best, strict=True):
+                row *= decay(picked[None])[0]
     return order, picked_scores
 
 

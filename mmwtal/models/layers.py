@@ -3,6 +3,9 @@
 import torch
 from torch import Tensor, nn
 
+# Of the leaky ReLU after each temporal convolution, as published (CO2-Net and its descendants).
+LEAKY_SLOPE = 0.2
+
 
 def masked(values: Tensor, mask: Tensor) -> Tensor:
     """Set the padding of a channels-first sequence to zero.

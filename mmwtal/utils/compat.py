@@ -1,7 +1,7 @@
 """Remedies for faults in the packages that mmwtal builds on, each a function that does nothing where it is not needed.
 
-A tool calls :func:`prepare` before it builds a Runner and :func:`init_process_group` if it takes ``--launcher``; the
-checkpoint hook uses :func:`plain_message_hub` and :func:`restore_message_hub`. The packages are imported when needed.
+A tool calls :func:`prepare` before it builds a Runner and :func:`init_process_group` if it takes ``--launcher``. The
+packages are imported when needed.
 """
 
 import importlib
@@ -11,7 +11,6 @@ import pickle
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -34,7 +33,7 @@ _LAUNCHERS = {
 }
 _STARTERS = {'pytorch': 'torchrun (bash tools/dist_train.sh)', 'slurm': 'srun', 'mpi': 'mpirun with MASTER_ADDR set'}
 
-_CONVERTER = 'tools/model_converters/official.py'
+_REMEDY = "tools/train.py writes a checkpoint, tools/model_converters/official.py converts an authors' one"
 
 
 def prepare() -> None:
@@ -130,8 +129,8 @@ def enforce_weights_only() -> None:
     """Let mmengine load checkpoints with ``weights_only=True`` alone, so that no checkpoint can run code.
 
     mmengine 0.10.7 leaves the choice for files to torch and loads addresses without any restriction. Its own
-    checkpoints then fail with ``Weights only load failed ... HistoryBuffer`` under torch >= 2.6, see
-    :func:`plain_message_hub`. https://github.com/open-mmlab/mmengine/issues/1655
+    checkpoints then fail with ``Weights only load failed ... HistoryBuffer`` under torch >= 2.6; ours hold plain values
+    instead (``mmwtal/engine/message_hub.py``). https://github.com/open-mmlab/mmengine/issues/1655
     """
     from mmengine.runner import checkpoint
 
@@ -141,12 +140,13 @@ def enforce_weights_only() -> None:
     checkpoint.CheckpointLoader.register_scheme('', load_from_local, force=True)
 
 
-def load_from_local(filename: str, map_location: Any = None) -> Any:
+def load_from_local(filename: str, map_location: Any = None, *, remedy: str = _REMEDY) -> Any:
     """Load a checkpoint file that holds tensors and plain values only.
 
     Args:
         filename: The file; ``~`` is expanded.
         map_location: As for ``torch.load``.
+        remedy: How the user gets a checkpoint that can be loaded, the end of each message.
 
     Returns:
         What the file holds.
@@ -158,7 +158,7 @@ def load_from_local(filename: str, map_location: Any = None) -> Any:
 
     path = Path(filename).expanduser()
     if not path.is_file():
-        raise UserError(f"no checkpoint file {path}: tools/train.py writes one, {_CONVERTER} converts an authors' one")
+        raise UserError(f'no checkpoint file {path}; {remedy}')
     try:
         return torch.load(path, map_location=map_location, weights_only=True)
     except (pickle.UnpicklingError, EOFError, OSError, RuntimeError, ValueError, LookupError) as error:
@@ -168,72 +168,11 @@ def load_from_local(filename: str, map_location: Any = None) -> Any:
         else:
             # torch's own message advises to load without weights_only, which lets a file run code.
             reason = 'is damaged, cut short or no checkpoint: copy or write it again'
-        raise UserError(f"checkpoint {path} {reason}; convert an authors' checkpoint with {_CONVERTER}") from error
+        raise UserError(f'checkpoint {path} {reason}; {remedy}') from error
 
 
-def plain_message_hub(state: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn the state of mmengine's message hub into numbers, strings and tensors.
-
-    The state holds ``HistoryBuffer`` objects, which mmengine 0.10.7 with torch >= 2.6 saves but cannot load:
-    https://github.com/open-mmlab/mmengine/pull/1650
-
-    Args:
-        state: What ``MessageHub.state_dict()`` returns.
-
-    Returns:
-        The same entries, loadable with ``weights_only=True``; a buffer becomes ``{'values': (N,) tensor, 'counts': (N,)
-        tensor, 'max_length': int}``, an array a tensor. :func:`restore_message_hub` is the inverse.
-
-    Raises:
-        TypeError: An entry is to be resumed but has no plain form.
-    """
-    import torch
-
-    scalars = {}
-    for key, buffer in state['log_scalars'].items():
-        values, counts = (torch.tensor(history) for history in buffer.data)
-        scalars[key] = {'values': values, 'counts': counts, 'max_length': buffer.max_length}
-    info = {key: _plain(value, key) for key, value in state['runtime_info'].items()}
-    return {'log_scalars': scalars, 'runtime_info': info, 'resumed_keys': dict(state['resumed_keys'])}
-
-
-def restore_message_hub(plain: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn what :func:`plain_message_hub` returned into a state that ``MessageHub.load_state_dict`` takes."""
-    from mmengine.logging import HistoryBuffer
-
-    scalars = {
-        key: HistoryBuffer(entry['values'].cpu().numpy(), entry['counts'].cpu().numpy(), entry['max_length'])
-        for key, entry in plain['log_scalars'].items()
-    }
-    return {**plain, 'log_scalars': scalars}
-
-
-def _plain(value: Any, key: str) -> Any:
-    import numpy as np
-    import torch
-
-    # numpy's float64 is a subclass of float, but torch.load refuses it: compare the exact type.
-    if value is None or type(value) in (bool, int, float, str, bytes):
-        return value
-    if isinstance(value, torch.Tensor):
-        return value.detach()
-    if isinstance(value, np.ndarray) and value.dtype.kind in 'biuf':
-        return torch.tensor(value)
-    if isinstance(value, np.generic):
-        return _plain(value.item(), key)
-    if isinstance(value, Mapping):
-        return {_plain(name, key): _plain(item, key) for name, item in value.items()}
-    for kind in (tuple, list, set):
-        if isinstance(value, kind):
-            return kind(_plain(item, key) for item in value)
-    raise TypeError(
-        f"the message hub's entry {key!r} holds a {type(value).__name__}, which a checkpoint that loads with "
-        'weights_only=True cannot: store numbers, strings or tensors, or pass resumed=False to update_info'
-    )
-
-
-def init_process_group(launcher: str, backend: str = 'gloo') -> None:
-    """Initialise distributed training where there is no GPU; call it before the Runner is built.
+def init_process_group(launcher: str) -> None:
+    """Initialise distributed training over gloo where there is no GPU; call it before the Runner is built.
 
     mmengine 0.10.7 selects a GPU in every launcher (``mmengine/dist/utils.py``); a CPU build of torch answers
     ``torch._C has no attribute _cuda_setDevice``. A Runner leaves a process group that exists as it is. As in mmengine,
@@ -241,7 +180,6 @@ def init_process_group(launcher: str, backend: str = 'gloo') -> None:
 
     Args:
         launcher: ``none``, ``pytorch``, ``slurm`` or ``mpi``.
-        backend: The backend of ``torch.distributed``.
 
     Raises:
         UserError: The process was not started by the launcher.
@@ -262,7 +200,7 @@ def init_process_group(launcher: str, backend: str = 'gloo') -> None:
     if launcher == 'slurm' and 'MASTER_ADDR' not in os.environ:
         os.environ['MASTER_ADDR'] = _first_slurm_host()
     os.environ.setdefault('MASTER_PORT', '29500')
-    distributed.init_process_group(backend=backend)
+    distributed.init_process_group(backend='gloo')
 
 
 def ddp_wrapper_cfg(find_unused_parameters: bool = False) -> dict[str, Any] | None:

@@ -1,9 +1,41 @@
-"""Writing files so that a crash at any moment leaves the old content or the new one, never half of either."""
+"""Files: text that a person may have written is read with clear errors; what is written is never half there.
+
+A crash at any moment leaves the old content or the new one.
+"""
 
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
+
+from mmwtal.utils.errors import UserError
+
+
+def read_text(path: Path, *, what: str) -> str:
+    """Read a text file, UTF-8 with or without a byte order mark, which editors on Windows put in front.
+
+    Args:
+        path: The file.
+        what: What the file is, for messages ("annotation file").
+
+    Returns:
+        Its content; line ends are kept as they are.
+
+    Raises:
+        UserError: If the file is missing or unreadable, or is not UTF-8.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise UserError(f'{what} {path} does not exist') from None
+    except OSError as error:
+        raise UserError(f'{what} {path} cannot be read: {error.strerror or error}') from None
+    try:
+        return content.decode('utf-8-sig')
+    except UnicodeDecodeError as error:
+        line = content.count(b'\n', 0, error.start) + 1
+        found = f'line {line}, byte 0x{content[error.start]:02x}'
+        raise UserError(f'{what} {path} is not UTF-8 text ({found}): save it as UTF-8') from None
 
 
 def temporary_name(path: Path) -> Path:

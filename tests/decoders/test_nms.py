@@ -1,8 +1,11 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mmwtal.decoders import nms as module
 from mmwtal.decoders.nms import nms, soft_nms, tiou_matrix
 from mmwtal.registry import DECODERS
 from mmwtal.utils.errors import UserError
@@ -89,6 +92,31 @@ def test_soft_nms(found, method, sigma, offset):
         assert sorted(order[row].tolist()) == list(range(len(segments)))
         np.testing.assert_allclose(picked[row], [score for _, score in expected], rtol=1e-9, atol=1e-300)
         assert order[row].tolist() == [index for index, _ in expected]
+
+
+@settings(deadline=None)
+@given(detections(classes=3), st.sampled_from(['gaussian', 'linear']), OFFSETS)
+def test_soft_nms_of_many_segments_is_that_of_few(found, method, offset):
+    segments, scores = found
+    few = soft_nms(segments, scores, method=method, tiou_threshold=0.4, length_offset=offset)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, 'TABLE_SIZE', -1)
+        many = soft_nms(segments, scores, method=method, tiou_threshold=0.4, length_offset=offset)
+    for one, other in zip(few, many, strict=True):
+        np.testing.assert_array_equal(one, other, strict=True)
+
+
+@pytest.mark.parametrize('count', [module.TABLE_SIZE + 1, 2 * module.TABLE_SIZE])
+def test_the_memory_of_soft_nms_grows_with_the_number_of_segments_only(count):
+    rng = np.random.default_rng(0)
+    start = np.sort(rng.uniform(0, 1000, count))
+    segments, scores = np.stack([start, start + 1], axis=1), rng.random((1, count))
+    tracemalloc.start()
+    order, _ = soft_nms(segments, scores)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert sorted(order[0].tolist()) == list(range(count))
+    assert peak < 30 * scores.nbytes
 
 
 def test_soft_nms_of_equal_segments_under_a_total_decay_is_never_nan():

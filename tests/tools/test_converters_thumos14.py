@@ -192,6 +192,13 @@ def test_inconsistent_annotations_are_reported_together(tool: ModuleType, tmp_pa
     assert not (tmp_path / 'out').exists()
 
 
+def test_ambiguous_stretches_in_another_encoding(tool: ModuleType, tmp_path: Path) -> None:
+    annotations = write_annotations(tmp_path / 'annotations')
+    (annotations / 'Ambiguous_test.txt').write_bytes('größe 1.0 2.0\n'.encode('latin-1'))
+    with pytest.raises(UserError, match=r'Ambiguous_test\.txt is not UTF-8 text \(line 1'):
+        convert(tool, annotations, tmp_path / 'out')
+
+
 def test_malformed_ambiguous_line(tool: ModuleType, tmp_path: Path) -> None:
     annotations = write_annotations(tmp_path / 'annotations')
     (annotations / 'Ambiguous_test.txt').write_text('video_test_0000003 1.0 2.0\nvideo_test_0000003 1.0\n')

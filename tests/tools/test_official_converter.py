@@ -120,17 +120,27 @@ class Payload:
         return print, ('arbitrary code ran',)
 
 
-@pytest.mark.parametrize('content', ['text', 'object', 'list', 'empty'])
-def test_other_files(tool, tmp_path, capsys, content):
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        ('text', r'best\.pkl is damaged, cut short or no checkpoint'),
+        ('object', r'best\.pkl holds a print, but only tensors'),
+        ('list', r'best\.pkl: expected a state dict'),
+        ('empty', r'best\.pkl: expected a state dict'),
+        ('scalar', r'best\.pkl: expected a state dict'),
+    ],
+)
+def test_other_files(tool, tmp_path, capsys, content, message):
     source = tmp_path / 'best.pkl'
     if content == 'text':
         source.write_text('not a checkpoint')
     elif content == 'object':
         torch.save({'a': Payload()}, source)
     else:
-        torch.save([1, 2] if content == 'list' else {}, source)
-    with pytest.raises(UserError, match=r'best\.pkl: expected a state dict'):
+        torch.save({'list': [1, 2], 'empty': {}, 'scalar': {'a': 1}}[content], source)
+    with pytest.raises(UserError, match=message) as caught:
         convert(tool, source, tmp_path / 'ours.pth')
+    assert str(caught.value).endswith('save model.state_dict() from their code')
     assert 'arbitrary' not in capsys.readouterr().out
 
 
@@ -144,5 +154,5 @@ def test_command_line(repo_root, tmp_path):
         check=False,
     )
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith('error: absent.pkl: no such checkpoint')
+    assert done.stderr.splitlines()[-1].startswith('error: no checkpoint file absent.pkl; give the file')
     assert 'Traceback' not in done.stderr

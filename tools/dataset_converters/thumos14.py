@@ -24,6 +24,7 @@ from mmwtal.conversion.audit import ConversionLog, format_audit
 from mmwtal.conversion.data_root import DataRootWriter
 from mmwtal.utils.cli import run_tool
 from mmwtal.utils.errors import UserError
+from mmwtal.utils.files import read_text
 from mmwtal.utils.safe_pickle import load_object_array
 
 FPS, STRIDE = 25, 16
@@ -150,12 +151,12 @@ def add_ambiguous(path: Path, database: dict[str, dict[str, Any]], log: Conversi
         log: Lists lines on videos that are not in the database as dropped.
 
     Raises:
-        UserError: If a line is malformed.
+        UserError: If the file cannot be read or a line is malformed.
     """
     if not path.is_file():
         log.remarks.append(f'{path.name} is absent: no ambiguous stretches, so protocols that need them filter nothing')
         return
-    for number, line in enumerate(path.read_text(encoding='utf-8').splitlines(), start=1):
+    for number, line in enumerate(read_text(path, what='file of ambiguous stretches').splitlines(), start=1):
         fields = line.split()
         if not fields:
             continue

@@ -6,7 +6,6 @@ A further base model is one more entry of ``BASES``.
 """
 
 import argparse
-import pickle
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,14 @@ from torch import Tensor
 
 from mmwtal.registry import MODELS
 from mmwtal.utils.cli import run_tool
+from mmwtal.utils.compat import load_from_local
 from mmwtal.utils.errors import UserError
 from mmwtal.utils.files import write_atomically
 from mmwtal.version import __version__
 
 StateDict = dict[str, Tensor]
+
+REMEDY = 'give the file that the authors released, or save model.state_dict() from their code'
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,21 +79,12 @@ def load_official(path: Path) -> StateDict:
     Raises:
         UserError: If the file is absent, unreadable, or holds something else.
     """
-    if not path.is_file():
-        raise UserError(f'{path}: no such checkpoint; give the file that the authors released')
-    try:
-        content = torch.load(path, map_location='cpu', weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UserError(
-            f'{path}: expected a state dict saved by torch.save, found what cannot be loaded as plain weights '
-            f"({reason}); download it again, or save model.state_dict() from the authors' code"
-        ) from error
+    content = load_from_local(str(path), map_location='cpu', remedy=REMEDY)
     state = content.get('state_dict', content) if isinstance(content, dict) else content
     if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
         raise UserError(
             f'{path}: expected a state dict (parameter name -> tensor), found {type(content).__name__} with something '
-            "else; save model.state_dict() from the authors' code"
+            f'else; {REMEDY}'
         )
     return {name.removeprefix('module.'): value for name, value in state.items()}
 

@@ -8,9 +8,9 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmwtal.engine.checkpoint import BEST_ON_TEST, check_state_dict, checkpoint_name, list_checkpoints
+from mmwtal.engine.message_hub import plain_message_hub, restore_message_hub
 from mmwtal.engine.train_loop import unwrap
 from mmwtal.registry import HOOKS
-from mmwtal.utils.compat import plain_message_hub, restore_message_hub
 from mmwtal.utils.errors import UserError
 from mmwtal.utils.files import publish
 

@@ -10,11 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from mmwtal.models.backbones.base import BackboneOutput, BaseBackbone
-from mmwtal.models.layers import initialise_convolutions, masked, temporal_mean
+from mmwtal.models.layers import LEAKY_SLOPE, initialise_convolutions, masked, temporal_mean
 from mmwtal.registry import MODELS
 from mmwtal.utils.errors import UserError
-
-LEAKY_SLOPE = 0.2
 
 
 class TemporalAttention(nn.Module):

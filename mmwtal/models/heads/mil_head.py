@@ -7,11 +7,9 @@ from torch import Tensor, nn
 
 from mmwtal.models.backbones.base import BackboneOutput
 from mmwtal.models.heads.base import BaseHead
-from mmwtal.models.layers import initialise_convolutions, masked
+from mmwtal.models.layers import LEAKY_SLOPE, initialise_convolutions, masked
 from mmwtal.registry import MODELS
 from mmwtal.structures import LocalizerOutput
-
-LEAKY_SLOPE = 0.2
 
 
 @MODELS.register_module()

@@ -1,0 +1,27 @@
+import codecs
+
+import pytest
+
+from mmwtal.utils.errors import UserError
+from mmwtal.utils.files import read_text
+
+
+@pytest.mark.parametrize('mark', [b'', codecs.BOM_UTF8])
+def test_text_is_read_with_its_line_ends_and_without_a_byte_order_mark(tmp_path, mark):
+    path = tmp_path / 'labels.csv'
+    path.write_bytes(mark + 'größe\r\nzwei\n\ufeff'.encode())
+    assert read_text(path, what='label file') == 'größe\r\nzwei\n\ufeff'
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(UserError, match=r'label file .*none\.csv does not exist'):
+        read_text(tmp_path / 'none.csv', what='label file')
+    with pytest.raises(UserError, match=r'label file .* cannot be read: Is a directory'):
+        read_text(tmp_path, what='label file')
+
+
+def test_another_encoding_is_named_with_its_place(tmp_path):
+    path = tmp_path / 'latin.csv'
+    path.write_bytes('a\nb,größe\n'.encode('latin-1'))
+    with pytest.raises(UserError, match=r'latin\.csv is not UTF-8 text \(line 2, byte 0xf6\): save it as UTF-8'):
+        read_text(path, what='label file')

@@ -1,0 +1,13 @@
+# Sourced by dist_train.sh and dist_test.sh, not run by itself.
+
+# Run a tool of this folder in GPUS processes: dist_run GPUS TOOL [arguments of the tool]
+dist_run() {
+  local gpus=$1 tool=$2
+  exec "${PYTHON:-python}" -m torch.distributed.run \
+    --nnodes="${NNODES:-1}" \
+    --node_rank="${NODE_RANK:-0}" \
+    --master_addr="${MASTER_ADDR:-127.0.0.1}" \
+    --master_port="${PORT:-29500}" \
+    --nproc_per_node="$gpus" \
+    "$(dirname "$0")/$tool" "${@:3}"
+}

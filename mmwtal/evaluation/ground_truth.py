@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
@@ -50,6 +50,31 @@ class GroundTruth:
     def video_list_hash(self) -> str:
         """Twelve hexadecimal digits that change with the set of videos, not with its order."""
         return sha256('\n'.join(sorted(self.video_ids)).encode()).hexdigest()[:12]
+
+    def of_videos(self, wanted: np.ndarray) -> 'GroundTruth':
+        """Return the ground truth of the videos that a boolean mask (V,) keeps."""
+        number = np.cumsum(wanted) - 1
+        stretches = wanted[self.ambiguous_videos]
+        kept = replace(
+            self,
+            video_ids=tuple(video for video, keep in zip(self.video_ids, wanted, strict=True) if keep),
+            videos=number[self.videos],
+            ambiguous_videos=number[self.ambiguous_videos][stretches],
+            ambiguous_segments=self.ambiguous_segments[stretches],
+        )
+        return kept.of_instances(wanted[self.videos])
+
+    def of_instances(self, wanted: np.ndarray) -> 'GroundTruth':
+        """Return the instances that a boolean mask (M,) keeps, and the classes that then have one."""
+        labels = self.labels[wanted]
+        occurring = np.unique(labels)
+        return replace(
+            self,
+            classes=tuple(self.classes[label] for label in occurring),
+            videos=self.videos[wanted],
+            labels=np.searchsorted(occurring, labels),
+            segments=self.segments[wanted],
+        )
 
 
 def read_ground_truth(source: Source, subset: str | None = None) -> GroundTruth:

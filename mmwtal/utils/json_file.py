@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mmwtal.utils.errors import UserError
+from mmwtal.utils.text_file import read_text
 
 
 class JsonObject(dict[str, Any]):
@@ -37,15 +38,9 @@ def load_json(path: Path, *, what: str) -> Any:
     Raises:
         UserError: If the file is missing or unreadable, is not UTF-8 or not JSON.
     """
+    text = read_text(path, what=what)
     try:
-        # Editors on Windows put a byte order mark in front; "utf-8-sig" accepts the file with and without.
-        return json.loads(path.read_text(encoding='utf-8-sig'), object_pairs_hook=JsonObject)
-    except FileNotFoundError:
-        raise UserError(f'{what} {path} does not exist') from None
-    except OSError as error:
-        raise UserError(f'{what} {path} cannot be read: {error.strerror or error}') from None
-    except UnicodeDecodeError as error:
-        raise UserError(f'{what} {path} is not UTF-8 text (byte {error.start}): save it as UTF-8 JSON') from None
+        return json.loads(text, object_pairs_hook=JsonObject)
     except ValueError as error:
         raise UserError(f'{what} {path} is not valid JSON: {error}') from None
     except RecursionError:

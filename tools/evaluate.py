@@ -1,10 +1,26 @@
-"""Evaluate a prediction file against a ground-truth file under a named protocol."""
+"""Evaluate a prediction file against a ground-truth file under a named protocol, several or all of them.
+
+Example: python tools/evaluate.py predictions.json annotations.json --protocol all --videos thumos14-210
+"""
 
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
-from mmwtal.evaluation import PROTOCOLS, evaluate
+from mmwtal.evaluation import (
+    PROTOCOLS,
+    VIDEO_LISTS,
+    EvaluationResult,
+    evaluate,
+    get_protocols,
+    get_video_list,
+    parse_tious,
+    read_detections,
+    read_ground_truth,
+)
+from mmwtal.evaluation.comparison import COMMON_TIOUS, Comparison, compare_protocols
+from mmwtal.evaluation.protocols import ALL
 from mmwtal.utils.cli import run_tool
 from mmwtal.utils.errors import UserError
 from mmwtal.utils.files import write_atomically
@@ -12,14 +28,26 @@ from mmwtal.utils.files import write_atomically
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the tool's options."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('predictions', help='ActivityNet result JSON')
     parser.add_argument('ground_truth', help='annotation JSON with a "database"')
-    parser.add_argument('--protocol', required=True, help=f'evaluation rule: {", ".join(sorted(PROTOCOLS))}')
     parser.add_argument(
-        '--tious', help="thresholds: START:STOP:STEP with STOP included, or a,b,c; by default the protocol's own"
+        '--protocol',
+        required=True,
+        help=f'evaluation rule: {", ".join(sorted(PROTOCOLS))}; several with commas between them, or "{ALL}", give one '
+        'table with a row a rule',
+    )
+    parser.add_argument(
+        '--tious',
+        help="thresholds: START:STOP:STEP with STOP included, or a,b,c; by default the protocol's own, and for several "
+        f'{COMMON_TIOUS}',
     )
     parser.add_argument('--subset', help='by default "test" if there is one, else the only one')
+    parser.add_argument(
+        '--videos',
+        help=f'the videos to evaluate: {", ".join(VIDEO_LISTS)}, or a file with one id a line; by default '
+        'all. Predictions for the others are left out',
+    )
     parser.add_argument('--out', type=Path, help='write the result, with the AP of each class, to this JSON file')
     return parser
 
@@ -33,15 +61,35 @@ def main(args: argparse.Namespace) -> None:
     inputs = [Path(name).resolve() for name in (args.predictions, args.ground_truth)]
     if args.out is not None and args.out.resolve() in inputs:
         raise UserError(f'--out {args.out}: this is an input; name another file')
-    result = evaluate(args.predictions, args.ground_truth, protocol=args.protocol, tious=args.tious, subset=args.subset)
-    print(result.table())
+    rules = get_protocols(args.protocol)
+    tious = None if args.tious is None else parse_tious(args.tious)
+    videos = None if args.videos is None else get_video_list(args.videos)
+    predictions, truth = read_detections(args.predictions), read_ground_truth(args.ground_truth, args.subset)
+    if videos is not None:
+        videos.apply(truth)  # an error here is the list's, not one of the rules'
+    outcome: EvaluationResult | Comparison
+    if args.protocol != ALL and len(rules) == 1:
+        outcome = evaluate(predictions, truth, protocol=rules[0], tious=tious, videos=videos)
+    else:
+        outcome = compare_protocols(predictions, truth, protocols=args.protocol, tious=tious, videos=videos)
+    print(outcome.table())
     if args.out is not None:
-        content = json.dumps(result.to_dict(), indent=2) + '\n'
-        try:
-            write_atomically(args.out, lambda file: file.write(content.encode()))
-        except OSError as error:
-            raise UserError(f'--out {args.out}: cannot be written ({error.strerror}); choose another file') from error
+        # Many results would be thousands of lines, one a number.
+        write_json(args.out, outcome.to_dict(), indent=2 if isinstance(outcome, EvaluationResult) else None)
         print(f'written to {args.out}')
+
+
+def write_json(path: Path, content: dict[str, Any], *, indent: int | None) -> None:
+    """Write a result.
+
+    Raises:
+        UserError: If the file cannot be written.
+    """
+    text = json.dumps(content, indent=indent) + '\n'
+    try:
+        write_atomically(path, lambda file: file.write(text.encode()))
+    except OSError as error:
+        raise UserError(f'--out {path}: cannot be written ({error.strerror}); choose another file') from error
 
 
 if __name__ == '__main__':

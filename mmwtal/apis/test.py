@@ -83,7 +83,7 @@ def test_localizer(
     if not is_main_process():
         return None
     result, predictions = _results(runner)
-    meta = _meta(cfg, path, saved, result)
+    meta = _meta(cfg, path, saved, result) | _external_scores_meta(dataset)
     meta['left_out'] = list(dataset.left_out)
     _write_json(predictions_file, {**predictions, 'meta': meta})
     _write_json(result_file, {**result.to_dict(), 'meta': meta})
@@ -106,14 +106,12 @@ def _results(runner: Runner) -> tuple[EvaluationResult, dict[str, Any]]:
 
 def _meta(cfg: Config, path: Path, saved: dict[str, Any], result: EvaluationResult) -> dict[str, Any]:
     trained = saved.get('meta', {})
-    with path.open('rb') as file:
-        digest = hashlib.file_digest(file, 'sha256').hexdigest()
     return dict(
         protocol=result.protocol,
         config=Path(cfg.filename).name,
         config_sha256=_config_hash(cfg),
         checkpoint=path.name,
-        checkpoint_sha256=digest,
+        checkpoint_sha256=_sha256(path),
         iteration=trained.get('iter'),
         selection=trained.get('selection', dict(rule='unknown')),
         seed=trained.get('seed'),
@@ -125,6 +123,19 @@ def _config_hash(cfg: Config) -> str:
     """Return a hash of what makes the result: not of where files lie or how many processes there are."""
     kept = {key: value for key, value in cfg.items() if key not in _INCIDENTAL}
     return hashlib.sha256(Config(kept).pretty_text.encode()).hexdigest()
+
+
+def _external_scores_meta(dataset: Any) -> dict[str, Any]:
+    """Return what marks a result that owes its video scores to something else than the model."""
+    path = getattr(dataset, 'external_scores', None)
+    if path is None:
+        return {}
+    return dict(video_scores=dict(source='external video scores', file=path.name, sha256=_sha256(path)))
+
+
+def _sha256(path: Path) -> str:
+    with path.open('rb') as file:
+        return hashlib.file_digest(file, 'sha256').hexdigest()
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from mmwtal.datasets.wtal_dataset import WTALDataset
+from mmwtal.formats.thumos14 import CLASSES
 from mmwtal.registry import DATASETS
 
 
@@ -17,30 +18,7 @@ class Thumos14Dataset(WTALDataset):
     The arguments are those of :class:`WTALDataset`.
     """
 
-    METAINFO: ClassVar[dict] = {
-        'classes': (
-            'BaseballPitch',
-            'BasketballDunk',
-            'Billiards',
-            'CleanAndJerk',
-            'CliffDiving',
-            'CricketBowling',
-            'CricketShot',
-            'Diving',
-            'FrisbeeCatch',
-            'GolfSwing',
-            'HammerThrow',
-            'HighJump',
-            'JavelinThrow',
-            'LongJump',
-            'PoleVault',
-            'Shotput',
-            'SoccerPenalty',
-            'TennisSwing',
-            'ThrowDiscus',
-            'VolleyballSpiking',
-        ),
-    }
+    METAINFO: ClassVar[dict] = {'classes': CLASSES}
     DEFAULT_TIMEBASE: ClassVar[Mapping[str, float]] = {'fps': 25.0, 'stride': 16.0}
     # 30 of the 6,365 released instances start after the video has ended. Published results count them as ground truth.
     KNOWN_OUTSIDE: ClassVar[frozenset[str]] = frozenset(

@@ -19,6 +19,7 @@ from mmwtal.formats.checks import CheckedVideo, CheckReport, check_videos, raise
 from mmwtal.formats.findings import Finding, faults, render
 from mmwtal.formats.sidecar import SIDECAR_NAME, check_agreement, check_timebase_setting, read_sidecar
 from mmwtal.formats.value_audit import ValueAudit
+from mmwtal.formats.video_scores import read_video_scores
 from mmwtal.registry import DATASETS, TRANSFORMS, build_module
 from mmwtal.utils.errors import UserError
 
@@ -36,7 +37,8 @@ class WTALDataset(BaseDataset):
 
     A record, which the pipeline gets, has ``video_id``, ``feature_path``, ``num_snippets``, ``feature_width``,
     ``label_ids`` int64 (K,), ``num_classes``, ``timebase``, ``rng`` (the generator of this draw) and, in test mode and
-    if the annotation file has them, ``segments`` float64 (N, 2) in seconds and ``segment_label_ids`` int64 (N,).
+    if the annotation file has them, ``segments`` float64 (N, 2) in seconds and ``segment_label_ids`` int64 (N,); with
+    ``external_scores`` also ``video_scores`` float64 (C,).
 
     Args:
         data_root: The folder of the data set; ``~`` is expanded, and the other paths are relative to it.
@@ -52,6 +54,9 @@ class WTALDataset(BaseDataset):
         timebase: ``dict(fps=..., stride=...[, window=...])`` for features without a sidecar; where the sidecar states
             a value too, the two must agree.
         in_channels: D, if it is to be enforced; by default the sidecar's, or what most files agree on.
+        external_scores: A JSON file ``{video_id: {label: score}}`` with scores of the videos from elsewhere, which
+            decoding uses in place of the model's own; only in test mode. See
+            :func:`~mmwtal.formats.video_scores.read_video_scores`.
         on_fault: ``raise`` to refuse a data set with faulty videos, ``skip`` to leave them out with a warning.
         lazy_init: Whether to put off reading and checking until the data are first used.
 
@@ -80,6 +85,7 @@ class WTALDataset(BaseDataset):
         test_mode: bool = False,
         timebase: Mapping[str, float] | None = None,
         in_channels: int | None = None,
+        external_scores: str | Path | None = None,
         on_fault: Literal['raise', 'skip'] = 'raise',
         lazy_init: bool = False,
     ) -> None:
@@ -88,6 +94,9 @@ class WTALDataset(BaseDataset):
         self.subset = subset_name(subset) or subset
         self.timebase_setting = None if timebase is None else check_timebase_setting(timebase)
         self.in_channels = in_channels
+        if external_scores is not None and not test_mode:
+            raise UserError('external_scores are for testing: set them of a dataset with test_mode=True')
+        self.external_scores = None if external_scores is None else Path(external_scores)
         self.on_fault = on_fault
         self._feature_width = 0
         self._left_out: tuple[str, ...] = ()
@@ -200,7 +209,12 @@ class WTALDataset(BaseDataset):
             )
         self._log_unwanted(list(sound.values()), classes, origin)
         class_index = {name: position for position, name in enumerate(classes)}
-        return [self._record(video, class_index) for video in sound.values()]
+        records = [self._record(video, class_index) for video in sound.values()]
+        if self.external_scores is not None:
+            scores = read_video_scores(self.external_scores, video_ids=list(sound), classes=classes)
+            for record, row in zip(records, scores, strict=True):
+                record['video_scores'] = row
+        return records
 
     def _join_prefix(self) -> None:
         root = Path(self.data_root).expanduser()
@@ -210,6 +224,8 @@ class WTALDataset(BaseDataset):
             )
         self.data_root = str(root)
         self.ann_file = str(root / Path(self.ann_file).expanduser())
+        if self.external_scores is not None:
+            self.external_scores = root / self.external_scores.expanduser()
         self.data_prefix = {key: str(root / Path(path).expanduser()) for key, path in self.data_prefix.items()}
 
     def _check(self, annotations: AnnotationSet, classes: tuple[str, ...], folder: Path) -> CheckReport:

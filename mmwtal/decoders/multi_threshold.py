@@ -23,6 +23,8 @@ class MultiThresholdDecoder(BaseDecoder):
     activation sequence and A the attention. Classes that reach ``class_threshold`` are kept, else the best one. Runs of
     snippets with A above each threshold are the proposals, the same ones for every kept class. A proposal's score is
     its outer-inner contrast on E plus ``gamma`` times the video's score; then proposals of a class suppress each other.
+    Where the output comes with ``video_scores`` from elsewhere, these are the video's scores: both for keeping classes
+    and in the proposals' scores.
 
     Args:
         class_threshold: Score from which on a class is taken to occur in the video.
@@ -61,7 +63,10 @@ class MultiThresholdDecoder(BaseDecoder):
         """See :class:`BaseDecoder`."""
         attn, cas, mask = (_on_cpu(values) for values in (output.attn, output.cas, output.mask))
         activation = attn * cas
-        scores = video_scores(activation, mask, ratio=self.topk_ratio, has_background=output.has_background).numpy()
+        if output.video_scores is None:
+            scores = video_scores(activation, mask, ratio=self.topk_ratio, has_background=output.has_background).numpy()
+        else:
+            scores = _on_cpu(output.video_scores).numpy()
         return [
             self._propose_video(activation[video, valid].numpy(), attn[video, valid, 0].numpy(), scores[video])
             for video, valid in enumerate(mask)

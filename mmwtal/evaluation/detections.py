@@ -76,7 +76,7 @@ class Detections:
         return {'version': version, 'results': results, 'external_data': {}}
 
     def select(self, keep: np.ndarray) -> 'Detections':
-        """Return the detections that a boolean mask (N,) keeps, in the same order."""
+        """Return the detections that a boolean mask (N,) keeps, or those of given rows (n,), in their order."""
         return Detections(
             video_ids=self.video_ids,
             classes=self.classes,

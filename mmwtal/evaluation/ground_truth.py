@@ -52,20 +52,34 @@ class GroundTruth:
         return sha256('\n'.join(sorted(self.video_ids)).encode()).hexdigest()[:12]
 
     def restricted_to(self, classes: Iterable[str]) -> 'GroundTruth':
-        """Return the instances of some classes, in all videos; for a model that knows a part of the classes.
-
-        Args:
-            classes: Names; those without an instance change nothing.
-        """
+        """Return the instances of some classes, in all videos; for a model that knows a part of the classes."""
         wanted = set(classes)
         kept = [index for index, name in enumerate(self.classes) if name in wanted]
-        chosen = np.isin(self.labels, kept)
+        return self.of_instances(np.isin(self.labels, kept))
+
+    def of_videos(self, wanted: np.ndarray) -> 'GroundTruth':
+        """Return the ground truth of the videos that a boolean mask (V,) keeps."""
+        number = np.cumsum(wanted) - 1
+        stretches = wanted[self.ambiguous_videos]
+        kept = replace(
+            self,
+            video_ids=tuple(video for video, keep in zip(self.video_ids, wanted, strict=True) if keep),
+            videos=number[self.videos],
+            ambiguous_videos=number[self.ambiguous_videos][stretches],
+            ambiguous_segments=self.ambiguous_segments[stretches],
+        )
+        return kept.of_instances(wanted[self.videos])
+
+    def of_instances(self, wanted: np.ndarray) -> 'GroundTruth':
+        """Return the instances that a boolean mask (M,) keeps, and the classes that then have one."""
+        labels = self.labels[wanted]
+        occurring = np.unique(labels)
         return replace(
             self,
-            classes=tuple(self.classes[index] for index in kept),
-            videos=self.videos[chosen],
-            labels=np.searchsorted(kept, self.labels[chosen]),
-            segments=self.segments[chosen],
+            classes=tuple(self.classes[label] for label in occurring),
+            videos=self.videos[wanted],
+            labels=np.searchsorted(occurring, labels),
+            segments=self.segments[wanted],
         )
 
 

@@ -15,6 +15,8 @@ class LocalizerOutput:
         cas: Class activation sequence, logits, (B, T, C + 1) with the background last, or (B, T, C).
         has_background: Whether the last channel of ``cas`` is the background.
         mask: Valid snippets, bool, (B, T). Values at invalid snippets carry no meaning.
+        video_scores: How likely each class occurs in each video, (B, C), where that is known from elsewhere: a decoder
+            then uses it in place of the score that it would make of the output. None: it makes its own.
         extras: What the model's own losses need (attention of each modality, evidence, ...).
     """
 
@@ -23,6 +25,7 @@ class LocalizerOutput:
     cas: Tensor
     has_background: bool
     mask: Tensor
+    video_scores: Tensor | None = None
     extras: dict[str, Tensor] = field(default_factory=dict)
 
     @property

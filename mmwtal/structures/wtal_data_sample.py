@@ -30,6 +30,9 @@ class WTALDataSample(BaseDataElement):
     video_id = _field('video_id', str, "str: the video's id.")
     labels = _field('labels', Tensor, 'Tensor: multi-hot classes of the video, (C,); all zero for a negative video.')
     timebase = _field('timebase', Timebase, 'Timebase: the time grid of the features that the model saw.')
+    video_scores = _field(
+        'video_scores', Tensor, 'Tensor: scores of the classes in this video from elsewhere, (C,); only where given.'
+    )
     gt_instances = _field(
         'gt_instances',
         InstanceData,

@@ -166,3 +166,18 @@ def test_half_precision_and_gradients_do_not_disturb():
     output.attn = output.attn.requires_grad_()
     found = rows(decoder().decode(output, SNIPPETS)[0])
     np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_scores_from_elsewhere_keep_the_classes_and_weigh_in_the_proposals():
+    output = batch(two_actions(True), two_actions(True))
+    own = decoder().decode(output, SNIPPETS)[0]
+    # Class 1 alone reaches .2 in the first video, none in the second: its best, class 0, is kept.
+    output.video_scores = torch.tensor([[0.1, 0.2], [0.15, 0.1]], dtype=torch.float64)
+    first, second = decoder(nms={'type': 'HardNMS', 'tiou_threshold': 1.0}).decode(output, SNIPPETS)
+    assert set(first.labels.tolist()) == {1}
+    assert set(second.labels.tolist()) == {0}
+    assert set(own.labels.tolist()) == {0, 1}
+    # The contrast of a proposal does not depend on the video's score: scores differ by gamma times the difference.
+    without = decoder(gamma=0.0, nms={'type': 'HardNMS', 'tiou_threshold': 1.0}).decode(output, SNIPPETS)
+    np.testing.assert_allclose(first.scores - without[0].scores, 0.2 * 0.2)
+    np.testing.assert_allclose(second.scores - without[1].scores, 0.2 * 0.15)

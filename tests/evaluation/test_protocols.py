@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmwtal.evaluation import PROTOCOLS, get_protocol
+from mmwtal.evaluation import PROTOCOLS, get_protocol, get_protocols
 from mmwtal.utils.errors import UserError
 
 GRID = get_protocol('wtal_grid')
@@ -23,11 +23,22 @@ def test_hashes_are_those_of_published_results():
     assert {name: rule.hash for name, rule in PROTOCOLS.items()} == {
         'anet': 'c3aa9744214c',
         'wtal_grid': '16d2c92d35ea',
+        'actionformer': '2a88506168f0',
+        'wtal_grid_delu': 'bf80ac19747d',
+        'wtal_grid_ddgnet': '00ea19084373',
+        'wtalc': 'e1687fc38724',
+        'thumos_official': '66ffac2a86c7',
     }
 
 
 @pytest.mark.parametrize(
-    'change', [{'version': 2}, {'snippet_grid': (30, 16)}, {'drop_ambiguous': False}, {'unknown_class': 'error'}]
+    'change',
+    [
+        *({'version': 2}, {'snippet_grid': (30, 16)}, {'drop_ambiguous': False}, {'unknown_class': 'error'}),
+        *({'drop_ambiguous': 'false_positives'}, {'drop_up_to': 1}, {'matching': 'first'}, {'strict': True}),
+        *({'interpolated': False}, {'ties': 'earlier'}, {'clean_ground_truth': True}, {'classes': ('A',)}),
+        *({'all_classes_predicted': True}, {'annotated_videos_only': True}, {'skipped_videos': ('v',)}),
+    ],
 )
 def test_hash_changes_with_behaviour(change):
     assert replace(GRID, **change).hash != GRID.hash
@@ -48,6 +59,19 @@ def test_default_tious():
 def test_unknown_name_gets_the_nearest(name, nearest):
     with pytest.raises(UserError, match=f"'{name}'. Did you mean '{nearest}'"):
         get_protocol(name)
+
+
+def test_lengths_are_compared_on_a_grid_only():
+    with pytest.raises(ValueError, match='snippet_grid'):
+        replace(get_protocol('anet'), drop_up_to=1)
+
+
+def test_several_names():
+    assert [rule.name for rule in get_protocols('wtalc, anet,wtalc')] == ['wtalc', 'anet']
+    assert [rule.name for rule in get_protocols(['wtal_grid'])] == ['wtal_grid']
+    assert [rule.name for rule in get_protocols('all')] == list(PROTOCOLS)
+    with pytest.raises(UserError, match=r"'wtlac'\. Did you mean 'wtalc'"):
+        get_protocols('anet,wtlac')
 
 
 @given(st.integers(0, 100_000))

@@ -1,5 +1,6 @@
 """Train, interrupt, resume, test, in one process and in two: the tools as a user runs them."""
 
+import hashlib
 import json
 import os
 import signal
@@ -86,6 +87,7 @@ def test_test_writes_predictions_and_scores_with_their_protocol(
     assert result['num_videos'] == 10
     assert result['meta']['selection'] == {'rule': 'last'}
     assert result['meta']['iteration'] == 12
+    assert 'video_scores' not in result['meta']
     assert len(result['mAP']) == len(result['tious']) == 7
     assert 'wtal_grid' in done.stdout
     assert result['video_list_hash'][:8] in done.stdout
@@ -100,6 +102,34 @@ def test_test_writes_predictions_and_scores_with_their_protocol(
         *('--tious', '0.1:0.7:0.1', '--out', rescored),
     )
     assert json.loads(rescored.read_text())['mAP'] == pytest.approx(result['mAP'], abs=1e-9)
+
+
+def test_video_scores_from_elsewhere_change_the_result_and_mark_it(
+    trained: Path, run_tool: Tool, small_data: Path, tmp_path: Path
+) -> None:
+    content = json.loads((small_data / 'annotations.json').read_text())
+    videos = [video for video, entry in content['database'].items() if entry['subset'] == 'test']
+    wanted = content['classes'][3]
+    scores = {video: {label: float(label == wanted) for label in content['classes']} for video in videos}
+    path = tmp_path / 'scores.json'
+    path.write_text(json.dumps(scores))
+    arguments = ('test.py', CONFIG, trained, '--data-root', small_data, '--work-dir', tmp_path / 'w')
+    done = run_tool(*arguments, '--external-scores', path)
+    assert 'EXTERNAL VIDEO SCORES: scores.json' in done.stdout
+    predictions = json.loads((tmp_path / 'w' / 'predictions.json').read_text())
+    assert {row['label'] for rows in predictions['results'].values() for row in rows} == {wanted}
+    result = json.loads((tmp_path / 'w' / 'result.json').read_text())
+    mark = dict(
+        source='external video scores', file='scores.json', sha256=hashlib.sha256(path.read_bytes()).hexdigest()
+    )
+    assert result['meta']['video_scores'] == predictions['meta']['video_scores'] == mark
+
+    del scores[videos[0]]
+    path.write_text(json.dumps(scores))
+    done = run_tool(*arguments, '--external-scores', path, code=2)
+    assert f'video {videos[0]} is missing' in done.stderr
+    assert done.stderr.count('error: ') == 1
+    assert 'Traceback' not in done.stderr
 
 
 def test_selection_on_the_test_split_is_marked(run_tool: Tool, small_data: Path, tmp_path: Path) -> None:

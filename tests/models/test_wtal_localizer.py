@@ -208,3 +208,24 @@ def test_unknown_mode_and_a_loss_name_that_would_not_count():
         make()(torch.randn(1, 6, D), mode='train')
     with pytest.raises(UserError, match='"loss_mil"'):
         make(head={'type': 'MILHead', 'losses': {'mil': LOSSES['loss_mil']}})
+
+
+def test_scores_from_elsewhere_reach_the_decoder():
+    model, inputs = make(), torch.randn(2, 30, D)
+    given = samples(*PAIR)
+    for sample, wanted in zip(given, ([0, 0, 1, 0], [1, 0, 0, 1]), strict=True):
+        sample.video_scores = torch.tensor(wanted, dtype=torch.float64)
+    predicted = model(inputs, given, mode='predict')
+    assert [set(sample.pred_instances.labels.tolist()) for sample in predicted] == [{2}, {0, 3}]
+
+
+@pytest.mark.parametrize(
+    ('scores', 'found'), [([None, [1, 0, 0, 0]], "'v0'.*none"), ([[1], [0, 0, 0, 0]], r"'v0'.*\(1,\)")]
+)
+def test_scores_from_elsewhere_are_for_all_videos_and_classes(scores, found):
+    given = samples(*PAIR)
+    for sample, row in zip(given, scores, strict=True):
+        if row is not None:
+            sample.video_scores = torch.tensor(row).double()
+    with pytest.raises(UserError, match=rf'{found}'):
+        make()(torch.randn(2, 9, D), given, mode='predict')

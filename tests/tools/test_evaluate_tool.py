@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from mmwtal.evaluation import PROTOCOLS
+
 
 @pytest.fixture
 def run(repo_root, tmp_path):
@@ -62,6 +64,11 @@ def test_subset_option(run, files):
         (['--protocol', 'anet', '--subset', 'dev', '--tious', '0.1:0.9'], 'START:STOP:STEP'),
         (['--protocol', 'anet', '--subset', 'dev', '--out', 'nowhere/r.json'], 'there is no folder nowhere'),
         (['--protocol', 'anet', '--subset', 'dev', '--out', '.'], 'cannot be written'),
+        (['--protocol', 'anet,wtlac', '--subset', 'dev'], "Did you mean 'wtalc'"),
+        (['--protocol', 'all', '--subset', 'dev', '--tious', '5'], 'tIoU'),
+        (['--protocol', 'all', '--subset', 'dev', '--videos', 'thumos14-21'], 'one of thumos14-212'),
+        (['--protocol', 'all', '--subset', 'dev', '--videos', 'thumos14-212'], 'found 1 videos'),
+        (['--protocol', 'anet,thumos_official', '--subset', 'dev'], 'choose a protocol that takes the classes'),
     ],
 )
 def test_mistakes_get_one_line_and_exit_code_2(run, files, options, message):
@@ -75,3 +82,28 @@ def test_mistakes_get_one_line_and_exit_code_2(run, files, options, message):
 def test_missing_file(run, files):
     done = run('absent.json', files[1], '--protocol', 'anet', '--subset', 'dev')
     assert (done.returncode, 'absent.json does not exist' in done.stderr) == (2, True)
+
+
+def test_all_protocols_make_one_table(run, files, tmp_path):
+    out = tmp_path / 'all.json'
+    done = run(*files, '--protocol', 'all', '--subset', 'training', '--out', out)
+    assert done.returncode == 0, done.stderr
+    content = json.loads(out.read_text())
+    names = [result['protocol'] for result in content['evaluations']]
+    assert names == [name for name in PROTOCOLS if name != 'thumos_official']
+    assert list(content['not_applicable']) == ['thumos_official']
+    lines = done.stdout.splitlines()
+    assert 'not applicable: thumos_official: ' in done.stdout
+    for name, line in zip(names, lines[2:], strict=False):
+        assert line.split()[0] == name
+    assert lines[1].split()[-3:] == ['0.1:0.7', '0.1:0.5', '0.3:0.7']
+
+
+def test_some_protocols_and_a_list_of_videos(run, files, tmp_path):
+    (tmp_path / 'list.txt').write_text('v\n')
+    options = ('--subset', 'training', '--videos', 'list.txt', '--tious', '0.5')
+    done = run(*files, '--protocol', 'wtalc,anet', *options)
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ['subset', 'protocol', 'wtalc', 'anet']
+    assert 'list.txt' in done.stdout
+    assert 'list.txt' in run(*files, '--protocol', 'anet', *options).stdout

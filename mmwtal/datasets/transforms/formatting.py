@@ -17,7 +17,8 @@ class PackWTALInputs(BaseTransform):
     """Turn a record into ``inputs``, float32 (T, D), and ``data_samples``, a :class:`WTALDataSample`.
 
     The data sample has ``video_id``, ``labels`` (multi-hot float32 (C,)), ``timebase`` and, if the record has
-    segments, ``gt_instances`` with ``segments`` (float64 (N, 2), seconds) and ``labels`` (int64 (N,)).
+    segments, ``gt_instances`` with ``segments`` (float64 (N, 2), seconds) and ``labels`` (int64 (N,)); if it has scores
+    of the video from elsewhere, ``video_scores`` (float64 (C,)).
     """
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
@@ -36,6 +37,8 @@ class PackWTALInputs(BaseTransform):
             sample.gt_instances = InstanceData(
                 segments=torch.from_numpy(results['segments']), labels=torch.from_numpy(results['segment_label_ids'])
             )
+        if 'video_scores' in results:
+            sample.video_scores = torch.from_numpy(results['video_scores'])
         return {'inputs': torch.from_numpy(feature), 'data_samples': sample}
 
 

@@ -1,8 +1,8 @@
-"""Interpolated average precision of temporal detections."""
+"""Average precision of temporal detections."""
 
 import numpy as np
 
-from mmwtal.evaluation.functional.matching import match_detections
+from mmwtal.evaluation.functional.matching import Matching, match_detections
 
 
 def average_precision(
@@ -16,11 +16,16 @@ def average_precision(
     gt_segments: np.ndarray,
     num_classes: int,
     tious: np.ndarray,
+    matching: Matching = 'best',
+    strict: bool = False,
+    interpolated: bool = True,
+    excused: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return the average precision of every class at every tIoU threshold.
 
-    Interpolated as in PASCAL VOC 2011: precision at a recall is the best precision at that recall or beyond, and AP is
-    the area below. Matching is described at :func:`match_detections`.
+    Interpolated as in PASCAL VOC 2011, precision at a recall is the best precision at that recall or beyond, and AP is
+    the area below. Not interpolated, AP is the sum of the precisions at the true positives over the number of
+    positives.
 
     Detections are ranked by descending score. Among equal scores the later row comes first: that is
     ``argsort(kind='stable')[::-1]``, which is what the published ``argsort()[::-1]`` does wherever it is defined.
@@ -35,6 +40,11 @@ def average_precision(
         gt_segments: (M, 2), in the same unit.
         num_classes: C.
         tious: Thresholds in (0, 1], (K,).
+        matching: See :func:`match_detections`.
+        strict: See :func:`match_detections`.
+        interpolated: Which of the two averages.
+        excused: Detections that are no false positives where they are no true positives: they then do not count at all.
+            Bool, (N,).
 
     Returns:
         AP in [0, 1], float64, (C, K); 0 for a class without detections, NaN for one without ground truth.
@@ -46,21 +56,32 @@ def average_precision(
     span = all_videos.max(initial=0) - lowest + 1
     groups = np.concatenate([det_labels, gt_labels]).astype(np.int64) * span + (all_videos - lowest)
     true_positive = match_detections(
-        det_segments[order], groups[: len(order)], gt_segments, groups[len(order) :], np.asarray(tious)
+        det_segments[order],
+        groups[: len(order)],
+        gt_segments,
+        groups[len(order) :],
+        np.asarray(tious),
+        matching=matching,
+        strict=strict,
     )
+    counted = None if excused is None else true_positive | ~excused[order, None]
 
     num_positives = np.bincount(gt_labels.astype(np.int64), minlength=num_classes)
     bounds = np.searchsorted(det_labels, np.arange(num_classes + 1))
     ap = np.full((num_classes, len(tious)), np.nan)
     for label in np.flatnonzero(num_positives):
-        ap[label] = _interpolated(true_positive[bounds[label] : bounds[label + 1]], num_positives[label])
+        rows = slice(bounds[label], bounds[label + 1])
+        precision = _precision(true_positive[rows], None if counted is None else counted[rows])
+        if interpolated:
+            precision = np.maximum.accumulate(precision[::-1], axis=0)[::-1]
+        # Recall rises by 1 / num_positives at each true positive and nowhere else.
+        ap[label] = np.sum(precision, axis=0, where=true_positive[rows]) / num_positives[label]
     return ap
 
 
-def _interpolated(true_positive: np.ndarray, num_positives: int) -> np.ndarray:
-    """Return the AP of one class, (K,), from its ranked true positives, bool, (n, K)."""
-    rank = np.arange(1, len(true_positive) + 1)[:, None]
-    precision = np.cumsum(true_positive, axis=0) / rank
-    best_from_here = np.maximum.accumulate(precision[::-1], axis=0)[::-1]
-    # Recall rises by 1 / num_positives at each true positive and nowhere else.
-    return np.sum(best_from_here, axis=0, where=true_positive) / num_positives
+def _precision(true_positive: np.ndarray, counted: np.ndarray | None) -> np.ndarray:
+    """Return the precision of one class down to each rank, (n, K), from bool (n, K); None: every rank counts."""
+    hits = np.cumsum(true_positive, axis=0)
+    if counted is None:
+        return hits / np.arange(1, len(true_positive) + 1)[:, None]
+    return hits / np.maximum(np.cumsum(counted, axis=0), 1)

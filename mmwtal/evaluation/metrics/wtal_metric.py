@@ -19,6 +19,7 @@ from mmwtal.evaluation.ground_truth import GroundTruth, read_ground_truth
 from mmwtal.evaluation.protocols import get_protocol
 from mmwtal.evaluation.result import EvaluationResult
 from mmwtal.evaluation.tious import parse_tious
+from mmwtal.evaluation.video_lists import VIDEO_LISTS, get_video_list
 from mmwtal.registry import METRICS
 from mmwtal.utils.errors import UserError
 from mmwtal.version import __version__
@@ -44,10 +45,12 @@ class WTALMetric(BaseMetric):
         subset: Its subset to evaluate.
         protocol: Name of the rule; see :mod:`mmwtal.evaluation.protocols`.
         tious: Thresholds, as numbers or as ``'START:STOP:STEP'``; the rule's own by default.
+        videos: The videos to evaluate: the name of a list, see :mod:`mmwtal.evaluation.video_lists`, or a file with one
+            id a line, relative to ``data_root`` or absolute; by default the whole subset.
         prefix: Put before the names of the returned values, with a slash.
 
     Raises:
-        UserError: If the annotation file, the subset, the rule or a threshold is faulty.
+        UserError: If the annotation file, the subset, the rule, the list of videos or a threshold is faulty.
     """
 
     default_prefix = ''  # None would make mmengine warn
@@ -60,12 +63,19 @@ class WTALMetric(BaseMetric):
         subset: str = 'test',
         protocol: str = 'wtal_grid',
         tious: str | Iterable[float] | None = None,
+        videos: str | None = None,
         prefix: str | None = None,
     ) -> None:
         super().__init__(prefix=prefix)
         self.protocol = get_protocol(protocol)
         self.tious = parse_tious(self.protocol.default_tious if tious is None else tious)
-        self.ground_truth = read_ground_truth(Path(data_root, ann_file).expanduser(), subset)
+        root = Path(data_root).expanduser()
+        self.ground_truth = read_ground_truth(root / ann_file, subset)
+        self.videos = None
+        if videos is not None:
+            self.videos = get_video_list(videos if videos in VIDEO_LISTS else root / videos)
+        evaluated = self.ground_truth if self.videos is None else self.videos.apply(self.ground_truth)
+        self.video_ids = evaluated.video_ids
         self.results: list[VideoDetections] = []
         self.result: EvaluationResult | None = None
         self.predictions: dict[str, Any] | None = None
@@ -127,7 +137,7 @@ class WTALMetric(BaseMetric):
             self._truth_for(detections.classes),
             known_classes=self.ground_truth.known_classes | frozenset(detections.classes),
         )
-        self.result = evaluate(detections, truth, protocol=self.protocol, tious=self.tious)
+        self.result = evaluate(detections, truth, protocol=self.protocol, tious=self.tious, videos=self.videos)
         self.predictions = detections.to_dict(version=f'mmwtal {__version__}')
         pairs = zip(self.result.tious, self.result.mAP, strict=True)
         return {**{f'mAP@{tiou:g}': value for tiou, value in pairs}, 'average': self.result.average}
@@ -152,7 +162,7 @@ class WTALMetric(BaseMetric):
         return truth
 
     def _check_videos(self, by_video: dict[str, VideoDetections]) -> None:
-        expected = self.ground_truth.video_ids
+        expected = self.video_ids
         missing = [video for video in expected if video not in by_video]
         if len(missing) == len(expected):
             raise UserError(

@@ -143,10 +143,25 @@ class BaseLocalizer(BaseModel):
                     'fps and stride in features.json, or set timebase of the dataset or the data sample'
                 )
         output = self.localize(inputs, mask)
+        output.video_scores = self._external_scores(data_samples)
         instances = self.decoder.decode(output, [sample.timebase for sample in data_samples])
         for sample, predicted in zip(data_samples, instances, strict=True):
             sample.pred_instances = predicted
         return list(data_samples)
+
+    def _external_scores(self, data_samples: Sequence[WTALDataSample]) -> Tensor | None:
+        """Return the scores of the videos that the samples bring along, (B, C); None where they bring none."""
+        given = [sample for sample in data_samples if 'video_scores' in sample]
+        if not given:
+            return None
+        for sample in data_samples:
+            found = tuple(sample.video_scores.shape) if 'video_scores' in sample else 'none'
+            if found != (self.num_classes,):
+                raise UserError(
+                    f'video {sample.get("video_id")!r}: expected video_scores of shape ({self.num_classes},), one for '
+                    f'each class, as other samples bring scores from elsewhere; found {found}'
+                )
+        return torch.stack([sample.video_scores for sample in given])
 
     def _labels(self, data_samples: Sequence[WTALDataSample] | None) -> Tensor:
         if data_samples is None:

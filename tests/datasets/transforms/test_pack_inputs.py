@@ -33,6 +33,7 @@ def test_packs_any_feature_array_as_float32(dtype, order):
     assert packed['data_samples'].labels.tolist() == [1, 0, 1, 0]
     assert packed['data_samples'].labels.dtype == torch.float32
     assert 'gt_instances' not in packed['data_samples']
+    assert 'video_scores' not in packed['data_samples']
 
 
 def test_a_memory_map_is_copied_so_that_the_file_stays_as_it_is(tmp_path):
@@ -74,3 +75,8 @@ def test_both_infinities_do_not_cancel():
 def test_huge_values_whose_sum_overflows_are_no_fault():
     feature = np.full((4, 3), 3e38, np.float32)
     assert torch.isfinite(PackWTALInputs()(record(feature))['inputs']).all()
+
+
+def test_scores_of_the_video_are_packed():
+    packed = PackWTALInputs()(record(np.ones((4, 3)), video_scores=np.array([0.1, 0.2, 0.3, 0.4])))
+    assert packed['data_samples'].video_scores.tolist() == [0.1, 0.2, 0.3, 0.4]

@@ -8,7 +8,7 @@ import pytest
 import torch
 from mmengine.structures import InstanceData
 
-from mmwtal.evaluation import evaluate
+from mmwtal.evaluation import PROTOCOLS, evaluate
 from mmwtal.evaluation.metrics.wtal_metric import WTALMetric
 from mmwtal.registry import METRICS
 from mmwtal.structures import WTALDataSample
@@ -128,11 +128,48 @@ def test_faulty_predictions_name_the_video(data_root, faulty, message):
         ({'subset': 'training'}, 'none in its 1 videos'),
         ({'protocol': 'aent'}, "Did you mean 'anet'"),
         ({'tious': '5'}, 'tIoU'),
+        ({'videos': 'thumos14-210'}, 'thumos14-210: expected the videos of THUMOS14'),
     ],
 )
 def test_faults_show_at_construction(data_root, options, message):
     with pytest.raises(UserError, match=message):
         build(data_root, **options)
+
+
+def test_a_list_of_videos(data_root, monkeypatch):
+    logged = []
+    monkeypatch.setattr('mmwtal.evaluation.metrics.wtal_metric.print_log', lambda text, **_: logged.append(text))
+    (data_root / 'list.txt').write_text('v0\nv1\n')
+    metric = build(data_root, videos='list.txt')
+    metric.process(None, samples())
+    # Class A in v0 is found; class B in v1 is not. What was predicted in v2 does not count.
+    assert metric.evaluate(size=3)['average'] == 50
+    assert (metric.result.video_list, metric.result.num_videos) == ('list.txt', 2)
+    assert metric.result.num_dropped_video == 1
+    assert metric.result.num_outside_videos == 0
+    assert list(metric.predictions['results']) == VIDEOS
+    metric.process(None, samples()[1:])
+    metric.evaluate(size=2)
+    assert logged == []
+
+
+@pytest.mark.parametrize('protocol', sorted(set(PROTOCOLS) - {'thumos_official'}))
+def test_every_protocol(data_root, protocol):
+    metric = build(data_root, protocol=protocol)
+    metric.process(None, samples())
+    expected = evaluate(metric_predictions(), data_root / 'annotations.json', protocol=protocol, tious=[0.5, 0.9])
+    assert metric.evaluate(size=3)['average'] == expected.average
+    assert metric.result.protocol == protocol
+
+
+def metric_predictions():
+    rows = {'v0': [('A', 0, 8.5, 0.6)], 'v1': [], 'v2': [('A', 2, 9, 0.7)]}
+    return {
+        'results': {
+            video: [{'label': c, 'segment': [s, e], 'score': p} for c, s, e, p in found]
+            for video, found in rows.items()
+        }
+    }
 
 
 def test_absolute_annotation_file_and_defaults(data_root):

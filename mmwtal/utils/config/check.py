@@ -7,13 +7,13 @@ from mmengine.registry import Registry
 
 from mmwtal.registry import OPTIM_WRAPPER_CONSTRUCTORS, RUNNERS
 from mmwtal.utils.config.lookup import find_type, names_in
-from mmwtal.utils.config.names import nearest
 from mmwtal.utils.config.nodes import Key
 from mmwtal.utils.config.origin import Origins
 from mmwtal.utils.config.report import ConfigProblem, ConfigReport
 from mmwtal.utils.config.slots import BUILT_IN_HOOKS, TOGETHER, TOP_LEVEL, has_custom_constructor, slot_of
 from mmwtal.utils.config.walk import Walker
 from mmwtal.utils.errors import UserError
+from mmwtal.utils.names import nearest
 
 __all__ = ['ConfigProblem', 'ConfigReport', 'check_config', 'inspect_config', 'require_valid_config']
 

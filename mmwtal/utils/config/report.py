@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from mmwtal.utils.config.names import did_you_mean, nearest
 from mmwtal.utils.config.nodes import Key, Origin
+from mmwtal.utils.names import did_you_mean, nearest
 
 
 @dataclass(frozen=True)

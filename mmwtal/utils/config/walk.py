@@ -4,13 +4,13 @@ from dataclasses import replace
 from typing import Any
 
 from mmwtal.utils.config.lookup import find_anywhere, find_type, kind_of, names_in
-from mmwtal.utils.config.names import did_you_mean, nearest
 from mmwtal.utils.config.nodes import DELETE, Key
 from mmwtal.utils.config.origin import Origins
 from mmwtal.utils.config.report import ConfigReport, dotted
 from mmwtal.utils.config.signature import EMPTY, Arguments, arguments_of, passed_by
 from mmwtal.utils.config.slots import AUTO, INSIDE, UNCHECKED, Slot
 from mmwtal.utils.config.types import choices, describe, suits
+from mmwtal.utils.names import did_you_mean, nearest
 
 Path = tuple[Key, ...]
 

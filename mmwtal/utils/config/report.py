@@ -54,6 +54,11 @@ class ConfigReport:
         self.wrong(path, message + did_you_mean(name, valid), origin, match)
         return match
 
+    def is_meant(self, path: Sequence[Key]) -> bool:
+        """Tell whether a misspelt key beside it was meant to be the key at a path."""
+        owner = dotted(path[:-1])
+        return any(p.nearest == path[-1] and p.path.rpartition('.')[0] == owner for p in self.problems)
+
     def unchecked(self, path: Sequence[Key], message: str, origin: Origin) -> None:
         """Add a note."""
         self.notes.append(ConfigProblem(dotted(path), message, None, origin))

@@ -67,6 +67,9 @@ def train_localizer(cfg: Config, *, resume: str | None = None, overwrite: bool =
     cfg.resume, cfg.load_from = start is not None, str(start) if start is not None else None
 
     runner = build_runner(cfg)
+    # The config that the work dir and the checkpoints keep is that of the whole run, resumed or not.
+    runner.cfg.resume, runner.cfg.load_from = False, initial
+    runner.dump_config()
     # Builds the data loaders: faulty data are reported here, before the first iteration.
     check_against_data(unwrap(runner.model), runner.train_dataloader.dataset, saved)
     if saved is not None:

@@ -50,13 +50,15 @@ class ClassPairBatchSampler(Sampler[list[Draw]]):
         UserError: If the pairs do not fit into a batch, or would be divided between processes.
     """
 
+    # In the class, not in the constructor: by this the config check knows a batch sampler that can resume.
+    start_iteration: int = 0
+
     def __init__(self, *, sampler: Any, batch_size: int, num_pairs: int = 3) -> None:
         self.rank, self.world_size = int(sampler.rank), int(sampler.world_size)
         self.seed = int(sampler.seed)
         self.num_pairs = num_pairs
         self.batch_size = batch_size
         self.global_size = batch_size * self.world_size
-        self.start_iteration = 0
         self._check_sizes()
         self.num_videos = len(sampler.dataset)
         # The videos of the classes that have at least two, one after the other; class i takes sizes[i] from starts[i].

@@ -7,19 +7,20 @@ from mmengine.registry import Registry
 
 from mmwtal.registry import OPTIM_WRAPPER_CONSTRUCTORS, RUNNERS
 from mmwtal.utils.config.lookup import find_type, names_in
-from mmwtal.utils.config.names import nearest
 from mmwtal.utils.config.nodes import Key
 from mmwtal.utils.config.origin import Origins
 from mmwtal.utils.config.report import ConfigProblem, ConfigReport
+from mmwtal.utils.config.rules import check_rules
 from mmwtal.utils.config.slots import BUILT_IN_HOOKS, TOGETHER, TOP_LEVEL, has_custom_constructor, slot_of
 from mmwtal.utils.config.walk import Walker
 from mmwtal.utils.errors import UserError
+from mmwtal.utils.names import nearest
 
 __all__ = ['ConfigProblem', 'ConfigReport', 'check_config', 'inspect_config', 'require_valid_config']
 
 
 def inspect_config(cfg: Config, origins: Origins | None = None) -> ConfigReport:
-    """Check a config: its keys, the types that it names, their arguments and the types of simple values.
+    """Check a config: its keys, the types that it names, their arguments, the types of simple values, and the rules.
 
     Args:
         cfg: A merged config whose ``custom_imports`` have been imported.
@@ -33,10 +34,10 @@ def inspect_config(cfg: Config, origins: Origins | None = None) -> ConfigReport:
     _check_keys(cfg, origins, Walker(origins, report), report)
     _check_presence(cfg, origins, report)
     _check_default_hooks(cfg.get('default_hooks'), origins, report)
-    _check_train_cfg(cfg.get('train_cfg'), origins, report)
     _check_dataloaders(cfg, origins, report)
     _check_optim_wrapper(cfg.get('optim_wrapper'), origins, report)
     _check_name(('runner_type',), cfg.get('runner_type'), RUNNERS, origins, report)
+    check_rules(cfg, origins, report)
     return report
 
 
@@ -88,11 +89,6 @@ def _check_default_hooks(hooks: Any, origins: Origins, report: ConfigReport) -> 
         if name not in BUILT_IN_HOOKS and (hook is None or nearest(str(name), BUILT_IN_HOOKS)):
             at = origins.key(('default_hooks', name))
             report.misspelt(('default_hooks', name), 'no default hook has this name', str(name), BUILT_IN_HOOKS, at)
-
-
-def _check_train_cfg(train_cfg: Any, origins: Origins, report: ConfigReport) -> None:
-    if isinstance(train_cfg, dict) and ('type' in train_cfg) == ('by_epoch' in train_cfg):
-        report.wrong(('train_cfg',), "must have either 'type' or 'by_epoch'", origins.key(('train_cfg',)))
 
 
 def _check_dataloaders(cfg: Config, origins: Origins, report: ConfigReport) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 
 from mmengine.config import Config, DictAction
 
-from mmwtal.utils.config.names import did_you_mean
 from mmwtal.utils.config.nodes import Key
 from mmwtal.utils.errors import UserError
+from mmwtal.utils.names import did_you_mean
 
 
 class CfgOptionsAction(DictAction):

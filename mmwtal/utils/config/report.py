@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from mmwtal.utils.config.names import did_you_mean, nearest
 from mmwtal.utils.config.nodes import Key, Origin
+from mmwtal.utils.names import did_you_mean, nearest
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,11 @@ class ConfigReport:
         match = nearest(name, valid)
         self.wrong(path, message + did_you_mean(name, valid), origin, match)
         return match
+
+    def is_meant(self, path: Sequence[Key]) -> bool:
+        """Tell whether a misspelt key beside it was meant to be the key at a path."""
+        owner = dotted(path[:-1])
+        return any(p.nearest == path[-1] and p.path.rpartition('.')[0] == owner for p in self.problems)
 
     def unchecked(self, path: Sequence[Key], message: str, origin: Origin) -> None:
         """Add a note."""

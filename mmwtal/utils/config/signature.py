@@ -26,11 +26,13 @@ class Arguments:
     Attributes:
         annotations: Annotation by name; ``EMPTY`` where there is none that can be evaluated.
         required: Names without a default.
+        defaults: Default by name, of those that have one.
         keywords_go_to: Qualified name of the callable whose ``**kwargs`` take any other name; None if none does.
     """
 
     annotations: dict[str, Any] = field(default_factory=dict)
     required: set[str] = field(default_factory=set)
+    defaults: dict[str, Any] = field(default_factory=dict)
     keywords_go_to: str | None = None
 
 
@@ -63,6 +65,8 @@ def _of_function(function: Callable, bases: list[Any], skip_self: bool = False) 
             found.annotations[parameter.name] = _annotation(parameter, function)
             if parameter.default is EMPTY:
                 found.required.add(parameter.name)
+            else:
+                found.defaults[parameter.name] = parameter.default
     keywords = next((p.name for p in parameters if p.kind is inspect.Parameter.VAR_KEYWORD), None)
     if keywords is None:
         return found
@@ -85,6 +89,8 @@ def _inherit(found: Arguments, base: Arguments, call: ast.Call) -> None:
             found.annotations[name] = annotation
             if name in base.required:
                 found.required.add(name)
+            elif name in base.defaults:
+                found.defaults[name] = base.defaults[name]
     found.keywords_go_to = base.keywords_go_to
 
 

@@ -11,11 +11,13 @@ import torch
 from mmengine import registry as roots
 from mmengine.dist import init_dist
 from mmengine.evaluator import Evaluator
+from mmengine.hooks import EMAHook
 from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import OptimWrapper
 from mmengine.registry import Registry
-from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop, LogProcessor, Runner, TestLoop, ValLoop
+from mmengine.runner import LogProcessor, Runner, TestLoop, ValLoop
 from mmengine.utils.dl_utils import set_multi_processing
+from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 from torch.utils.data import DataLoader
 
 from mmwtal import registry as ours
@@ -37,6 +39,7 @@ class Slot:
         typed: Whether it may have a ``type`` at all.
         many: Whether it holds such dicts, by name or in a list, or a single one.
         with_none: Whether some of the many may be None.
+        by_name: Whether it holds such dicts by names of the user's choice.
         given: Arguments that whoever builds it adds.
         first_given: Whether the first argument is added, whatever its name.
         taken: Keys that are taken out before it is built, and their types.
@@ -51,6 +54,7 @@ class Slot:
     typed: bool = True
     many: bool = False
     with_none: bool = False
+    by_name: bool = False
     given: frozenset[str] = frozenset()
     first_given: bool = False
     taken: Mapping[str, Any] = field(default_factory=dict)
@@ -86,6 +90,27 @@ INSIDE: Mapping[Registry, Mapping[str, Slot]] = {
         'datasets': Slot(ours.DATASETS, many=True),
     },
     ours.TRANSFORMS: {'transforms': Slot(ours.TRANSFORMS, many=True)},
+}
+
+
+@dataclass(frozen=True)
+class HandedOn:
+    """What a constructor builds later from the ``**kwargs`` that it keeps.
+
+    Attributes:
+        registry: Where its type is looked up.
+        type_argument: The argument that names the type.
+        given: Arguments that are added.
+    """
+
+    registry: Registry
+    type_argument: str
+    given: frozenset[str]
+
+
+# By the qualified name of the constructor.
+HANDED_ON: Mapping[str, HandedOn] = {
+    EMAHook.__init__.__qualname__: HandedOn(ours.MODELS, 'ema_type', frozenset({'model'}))
 }
 
 _DATALOADER = Slot(
@@ -126,13 +151,26 @@ _PARAMWISE = Slot(
         'dcn_offset_lr_mult': float,
         'bypass_duplicate': bool,
     },
+    inside={
+        'custom_keys': Slot(
+            default=_takes_nothing, typed=False, by_name=True, taken={'lr_mult': float, 'decay_mult': float}
+        )
+    },
 )
+_CLIPPING = {
+    kind: Slot(default=clip, typed=False, first_given=True, taken={'type': Literal['norm', 'value']})
+    for kind, clip in (('norm', clip_grad_norm_), ('value', clip_grad_value_))
+}
 _OPTIM_WRAPPER = Slot(
     ours.OPTIM_WRAPPERS,
     default=OptimWrapper,
     taken={'optimizer': dict, 'constructor': str, 'paramwise_cfg': dict | None},
     needed=frozenset({'optimizer'}),
-    inside={'optimizer': Slot(ours.OPTIMIZERS, first_given=True), 'paramwise_cfg': _PARAMWISE},
+    inside={
+        'optimizer': Slot(ours.OPTIMIZERS, first_given=True),
+        'paramwise_cfg': _PARAMWISE,
+        'clip_grad': _CLIPPING['norm'],
+    },
 )
 
 _ENV = Slot(
@@ -153,7 +191,7 @@ _SLOTS: Mapping[str, Slot] = {
     'train_dataloader': _DATALOADER,
     'val_dataloader': _DATALOADER,
     'test_dataloader': _DATALOADER,
-    'train_cfg': Slot(ours.LOOPS, default=EpochBasedTrainLoop, given=_OF_A_LOOP, taken={'by_epoch': bool}),
+    'train_cfg': Slot(ours.LOOPS, given=_OF_A_LOOP),
     'val_cfg': Slot(ours.LOOPS, default=ValLoop, given=_OF_A_LOOP),
     'test_cfg': Slot(ours.LOOPS, default=TestLoop, given=_OF_A_LOOP),
     'val_evaluator': _METRICS,
@@ -193,8 +231,10 @@ TOP_LEVEL: Mapping[str, Any] = {
     'custom_hooks': list | None,
     'vis_backends': list | dict | None,
     'compile': dict | bool | None,
+    'activation_checkpointing': str | list[str] | None,
     'custom_imports': dict,
     'default_scope': Literal['mmwtal'],
+    'efficient_conv_bn_eval': str | list[str] | None,
     'experiment_name': str | None,
     'find_unused_parameters': bool,
     'launcher': Literal['none', 'pytorch', 'slurm', 'mpi'],
@@ -224,13 +264,22 @@ def slot_of(key: str, value: Any) -> Slot | None:
     if key.endswith('_evaluator') and isinstance(value, dict):
         return _EVALUATOR if 'metrics' in value else replace(_METRICS, many=False)
     slot = _SLOTS.get(key)
-    if key == 'train_cfg' and isinstance(value, dict) and value.get('by_epoch') is False:
-        return replace(_SLOTS[key], default=IterBasedTrainLoop)
-    if key == 'optim_wrapper' and isinstance(value, dict) and has_custom_constructor(value):
-        # it may make several optimizers from keys of its choice, and has its own parameter-wise options
-        inside = {'optimizer': _OPTIM_WRAPPER.inside['optimizer']}
-        return replace(_OPTIM_WRAPPER, inside=inside) if 'optimizer' in value else None
+    if key == 'optim_wrapper' and isinstance(value, dict):
+        return _slot_of_optim_wrapper(value)
     return slot
+
+
+def _slot_of_optim_wrapper(value: Mapping[str, Any]) -> Slot | None:
+    inside = dict(_OPTIM_WRAPPER.inside)
+    clip_grad = value.get('clip_grad')
+    if isinstance(clip_grad, dict) and clip_grad.get('type') == 'value':
+        inside['clip_grad'] = _CLIPPING['value']
+    if has_custom_constructor(value):
+        # it may make several optimizers from keys of its choice, and has its own parameter-wise options
+        del inside['paramwise_cfg']
+        if 'optimizer' not in value:
+            return None
+    return replace(_OPTIM_WRAPPER, inside=inside)
 
 
 def has_custom_constructor(optim_wrapper: Mapping[str, Any]) -> bool:

@@ -4,9 +4,9 @@ import ast
 from collections.abc import Mapping
 from dataclasses import replace
 
-from mmwtal.utils.config.names import did_you_mean
 from mmwtal.utils.config.nodes import DELETE, Entry, Key, Node, Origin, computed, leaf
 from mmwtal.utils.errors import UserError
+from mmwtal.utils.names import did_you_mean
 
 BASE = '_base_'
 _LITERALS = (ast.Constant, ast.JoinedStr, ast.UnaryOp)

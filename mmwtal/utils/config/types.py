@@ -63,10 +63,10 @@ def _suits_class(value: Any, plain: type, parts: tuple[Any, ...]) -> bool:
     if plain is tuple and isinstance(value, list | tuple) and parts and parts[-1] is not Ellipsis:
         return len(value) == len(parts) and all(map(suits, value, parts))
     if plain in (list, tuple, Sequence, Iterable):
-        if plain is Sequence and isinstance(value, str):
+        if plain in (Sequence, Iterable) and isinstance(value, str):
             return bool(parts) and parts[0] is str  # a str is a sequence of str: sloppy, but what the annotation says
         if not isinstance(value, list | tuple):
-            return plain is Iterable
+            return plain is Iterable and value is not None and not isinstance(value, _SCALARS)
         return not parts or all(suits(item, parts[0]) for item in value)
     return True
 
@@ -75,7 +75,7 @@ def _is_plain(annotation: Any) -> bool:
     if get_origin(annotation) is Literal:
         return True
     plain = get_origin(annotation) or annotation
-    if plain is None or plain is types.NoneType or plain in _SCALARS or plain in (Sequence, list, tuple):
+    if plain is None or plain is types.NoneType or plain in _SCALARS or plain in (Sequence, Iterable, list, tuple):
         return True
     return isinstance(plain, type) and issubclass(plain, Mapping | os.PathLike)
 

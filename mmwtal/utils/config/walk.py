@@ -4,13 +4,13 @@ from dataclasses import replace
 from typing import Any
 
 from mmwtal.utils.config.lookup import find_anywhere, find_type, kind_of, names_in
-from mmwtal.utils.config.names import did_you_mean, nearest
 from mmwtal.utils.config.nodes import DELETE, Key
 from mmwtal.utils.config.origin import Origins
 from mmwtal.utils.config.report import ConfigReport, dotted
 from mmwtal.utils.config.signature import EMPTY, Arguments, arguments_of, passed_by
-from mmwtal.utils.config.slots import AUTO, INSIDE, UNCHECKED, Slot
+from mmwtal.utils.config.slots import AUTO, HANDED_ON, INSIDE, UNCHECKED, Slot
 from mmwtal.utils.config.types import choices, describe, suits
+from mmwtal.utils.names import did_you_mean, nearest
 
 Path = tuple[Key, ...]
 
@@ -39,7 +39,10 @@ class Walker:
 
     def slot(self, path: Path, value: Any, slot: Slot) -> None:
         """Check what a slot holds: one dict that is built or, where it takes many, a list or dict of them."""
-        if isinstance(value, dict) and not (slot.many and 'type' not in value and slot.default is None):
+        if slot.by_name and isinstance(value, dict):
+            for key, part in value.items():
+                self.slot((*path, key), part, replace(slot, by_name=False))
+        elif isinstance(value, dict) and not (slot.many and 'type' not in value and slot.default is None):
             self._built(path, value, slot)
         elif slot.many and isinstance(value, dict | list | tuple):
             for key, part in _parts(value):
@@ -47,7 +50,8 @@ class Walker:
                     several = isinstance(value, dict) and isinstance(part, list)
                     self.slot((*path, key), part, replace(slot, many=several))
         elif not callable(value):
-            self._report.wrong(path, f'expected a dict with a type, found {value!r}', self._origins.value(path))
+            expected = 'a dict with a type' if slot.typed else 'a dict'
+            self._report.wrong(path, f'expected {expected}, found {value!r}', self._origins.value(path))
 
     def _built(self, path: Path, node: dict, slot: Slot) -> None:
         target: Any = slot.default
@@ -60,6 +64,7 @@ class Walker:
                 message += f"; is '{key}' meant to be it?"
             self._report.wrong(path, message, self._origins.key(path), 'type' if key else None)
         arguments = arguments_of(target) if target is not None else Arguments()
+        self._hand_on(path, node, arguments)
         if target is not None:
             self._arguments(path, node, slot, target, arguments)
         inside = {**(INSIDE.get(slot.registry, {}) if slot.registry is not None else {}), **slot.inside}
@@ -73,6 +78,21 @@ class Walker:
                     self.slot((*path, key), value, replace(inside[key], given=inside[key].given | given))
                 else:
                     self._loose((*path, key), value, Slot(slot.registry, loose=True, given=given))
+
+    def _hand_on(self, path: Path, node: dict, arguments: Arguments) -> None:
+        """Add the arguments of what a constructor builds later from its ``**kwargs``, where that is known."""
+        handed = HANDED_ON.get(arguments.keywords_go_to or '')
+        if handed is None:
+            return
+        kind = node.get(handed.type_argument, arguments.defaults.get(handed.type_argument))
+        target = self._type((*path, handed.type_argument), kind, Slot(handed.registry))
+        if target is None:
+            return
+        inner = arguments_of(target)
+        new = {key: value for key, value in inner.annotations.items() if key not in handed.given}
+        arguments.annotations = {**new, **arguments.annotations}
+        arguments.required |= inner.required - handed.given
+        arguments.keywords_go_to = inner.keywords_go_to
 
     def _loose(self, path: Path, value: Any, slot: Slot) -> None:
         """Check what has a type somewhere inside an argument of which nothing is known."""

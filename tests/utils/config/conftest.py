@@ -60,6 +60,8 @@ class ToyTransform:
 
 
 class ToyBatchSampler:
+    start_iteration: int = 0
+
     def __init__(self, *, sampler: Any, batch_size: int, num_pairs: int = 3) -> None:
         raise AssertionError('the check builds nothing')
 
@@ -88,6 +90,11 @@ class ToyGuidedLocalizer(nn.Module):
         self.part = build_module(part, registry.MODELS, width=7)
 
 
+class ToyPlainSampler:
+    def __init__(self, *, sampler: Any, batch_size: int) -> None:
+        raise AssertionError('the check builds nothing')
+
+
 class ToyConstructor(DefaultOptimWrapperConstructor):
     pass
 
@@ -97,7 +104,7 @@ CLASSES = {
     registry.DECODERS: [ToyDecoder],
     registry.DATASETS: [ToyDataset],
     registry.TRANSFORMS: [ToyTransform],
-    registry.DATA_SAMPLERS: [ToyBatchSampler],
+    registry.DATA_SAMPLERS: [ToyBatchSampler, ToyPlainSampler],
     registry.METRICS: [ToyMetric],
     registry.HOOKS: [ToyHook],
     registry.OPTIM_WRAPPER_CONSTRUCTORS: [ToyConstructor],
@@ -142,7 +149,7 @@ test_cfg = dict()
 """,
     'runtime.py': """
 default_scope = 'mmwtal'
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=5000)
+train_cfg = dict(type='WTALTrainLoop', max_iters=5000)
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='Adam', lr=1e-3, weight_decay=0),
@@ -151,12 +158,12 @@ optim_wrapper = dict(
 )
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, by_epoch=False, end=100),
-    dict(type='MultiStepLR', milestones=[3], convert_to_iter_based=True),
+    dict(type='MultiStepLR', milestones=[3], end=9, convert_to_iter_based=True),
 ]
 default_hooks = dict(
     timer=None,
     logger=dict(type='LoggerHook', interval=50, priority='LOW'),
-    checkpoint=dict(type='CheckpointHook', interval=500, by_epoch=False),
+    checkpoint=dict(type='WTALCheckpointHook', interval=500),
 )
 custom_hooks = [dict(type='ToyHook', interval=3)]
 visualizer = dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')])

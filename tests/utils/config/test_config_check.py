@@ -49,6 +49,7 @@ def test_what_several_wrappers_and_lists_hold_is_checked(check):
     assert [(p.path, p.nearest) for p in problems] == [
         ('test_dataloader.dataset.datasets.0.dataset.test_mod', 'test_mode'),
         ('test_evaluator.1.ann_file', None),
+        ('test_dataloader.dataset.type', None),
     ]
 
 
@@ -61,12 +62,28 @@ def test_an_evaluator_around_metrics(check):
     assert [(p.path, p.nearest) for p in problems] == [('test_evaluator.metrics.0.type', 'ToyMetric')]
 
 
-def test_by_epoch_chooses_the_loop(check):
-    old = "train_cfg = dict(type='IterBasedTrainLoop', max_iters=5000)"
-    assert check(('runtime.py', old, 'train_cfg = dict(by_epoch=True, max_epochs=3)')).problems == []
-    assert check(('runtime.py', old, 'train_cfg = dict(by_epoch=False, max_iters=3)')).problems == []
-    problems = check(('runtime.py', old, 'train_cfg = dict(by_epoch=False, max_epochs=3)')).problems
-    assert ('train_cfg.max_epochs', 'runtime.py:2') in [(p.path, place(p.origin)) for p in problems]
+def test_keys_that_only_training_reads(check):
+    keys = "activation_checkpointing = ['backbone']\nefficient_conv_bn_eval = 'backbone'\n_helper"
+    assert check(('leaf.py', '_helper', keys)).problems == []
+
+
+@pytest.mark.parametrize(
+    'hook',
+    [
+        "type='EMAHook'",
+        "type='EMAHook', momentum=1e-3, update_buffers=True, interval=2, begin_iter=10",
+        "type='EMAHook', ema_type='MomentumAnnealingEMA', gamma=10",
+        "type='EarlyStoppingHook', monitor='average'",
+    ],
+)
+def test_hooks_of_mmengine(check, hook):
+    report = check(('runtime.py', "type='ToyHook', interval=3", hook))
+    assert (report.problems, report.notes) == ([], [])
+
+
+@pytest.mark.parametrize('options', ["type='norm', max_norm=1, norm_type=1", "type='value', clip_value=0.5"])
+def test_clipping(check, options):
+    assert check(('runtime.py', 'max_norm=1', options)).problems == []
 
 
 def test_arguments_that_a_class_passes_on_are_not_missing_but_all_others_are(check):

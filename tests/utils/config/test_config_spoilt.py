@@ -71,9 +71,10 @@ SPOILT = {
         'data.py', 'pseudo_collate', 'pseudo_colate', 'train_dataloader.collate_fn.type', 'pseudo_collate', 9, ''),
     'metric argument': (
         'data.py', "ann_file='a.json'", 'tious=[0.5, 0.7]', 'test_evaluator.ann_file', None, 17, 'ToyMetric needs it'),
-    'loop': ('runtime.py', 'IterBasedTrainLoop', 'IterBasedLoop', 'train_cfg.type', 'IterBasedTrainLoop', 2, ''),
+    'loop': ('runtime.py', 'WTALTrainLoop', 'WTALTrainLop', 'train_cfg.type', 'WTALTrainLoop', 2, ''),
     'loop argument': ('runtime.py', 'max_iters', 'max_iter', 'train_cfg.max_iter', 'max_iters', 2, ''),
-    'type and by_epoch': ('runtime.py', 'max_iters', 'by_epoch=False, max_iters', 'train_cfg', None, 2, "'by_epoch'"),
+    'type and by_epoch': (
+        'runtime.py', 'max_iters', 'by_epoch=False, max_iters', 'train_cfg.by_epoch', None, 2, 'takes no argument'),
     'optimizer': ('runtime.py', "'Adam'", "'Adm'", 'optim_wrapper.optimizer.type', 'Adam', 5, 'optimizer'),
     'optimizer argument': (
         'runtime.py', 'weight_decay', 'wieght_decay', 'optim_wrapper.optimizer.wieght_decay', 'weight_decay', 5, ''),
@@ -95,9 +96,43 @@ SPOILT = {
         'runtime.py', 'checkpoint=', 'chekpoint=', 'default_hooks.chekpoint', 'checkpoint', 16, ''),
     'switched off hook that is none': (
         'runtime.py', 'timer=None', 'whatever=None', 'default_hooks.whatever', None, 14, ''),
-    'checkpoint hook argument, behind **kwargs': (
-        'runtime.py', 'interval=500', 'max_keep_ckpt=1', 'default_hooks.checkpoint.max_keep_ckpt', 'max_keep_ckpts',
-        16, ''),
+    'checkpoint hook argument': (
+        'runtime.py', 'interval=500', 'kep=1', 'default_hooks.checkpoint.kep', 'keep', 16, ''),
+    "mmengine's checkpoint hook argument, behind **kwargs": (
+        'runtime.py', "'ToyHook', interval=3", "'CheckpointHook', max_keep_ckpt=1", 'custom_hooks.0.max_keep_ckpt',
+        'max_keep_ckpts', 18, ''),
+    'argument of the averaged model that a hook builds': (
+        'runtime.py', "'ToyHook', interval=3", "'EMAHook', momentm=1e-3", 'custom_hooks.0.momentm', 'momentum', 18,
+        'EMAHook takes no'),
+    'argument of the averaged model that the hook adds': (
+        'runtime.py', "'ToyHook', interval=3", "'EMAHook', model=1", 'custom_hooks.0.model', None, 18, ''),
+    'type of an argument of the averaged model': (
+        'runtime.py', "'ToyHook', interval=3", "'EMAHook', ema_type='MomentumAnnealingEMA', gamma=0.1",
+        'custom_hooks.0.gamma', None, 18, 'expected int'),
+    'averaged model': (
+        'runtime.py', "'ToyHook', interval=3", "'EMAHook', ema_type='ExponentialMovingAvrage', x=1",
+        'custom_hooks.0.ema_type', 'ExponentialMovingAverage', 18, ''),
+    'clipping': (
+        'runtime.py', 'max_norm=1', 'max_norm=1, nrm_type=2', 'optim_wrapper.clip_grad.nrm_type', 'norm_type', 7, ''),
+    'clipping without its bound': (
+        'runtime.py', 'max_norm=1', 'norm_type=2', 'optim_wrapper.clip_grad.max_norm', None, 7, 'is missing'),
+    'clipping by value': (
+        'runtime.py', 'max_norm=1', "type='value', clip_valu=1.", 'optim_wrapper.clip_grad.clip_valu', 'clip_value',
+        7, ''),
+    'kind of clipping': (
+        'runtime.py', 'max_norm=1', "type='nrm', max_norm=1", 'optim_wrapper.clip_grad.type', 'norm', 7,
+        "'norm' or 'value'"),
+    'option of some parameters, which mmengine would ignore': (
+        'runtime.py', 'lr_mult', 'lr_mul', 'optim_wrapper.paramwise_cfg.custom_keys.backbone.lr_mul', 'lr_mult', 6,
+        ''),
+    'type of an option of some parameters': (
+        'runtime.py', 'lr_mult=0.1', "lr_mult='x'", 'optim_wrapper.paramwise_cfg.custom_keys.backbone.lr_mult', None,
+        6, 'float'),
+    'no options of some parameters': (
+        'runtime.py', 'backbone=dict(lr_mult=0.1)', 'backbone=0.1',
+        'optim_wrapper.paramwise_cfg.custom_keys.backbone', None, 6, 'expected a dict'),
+    'modules to checkpoint': (
+        'runtime.py', 'resume = False', 'activation_checkpointing = 3', 'activation_checkpointing', None, 25, 'str'),
     'visualizer backend': (
         'runtime.py', 'LocalVisBackend', 'LocalBackend', 'visualizer.vis_backends.0.type', 'LocalVisBackend', 19, ''),
     'environment key, which mmengine would ignore': (

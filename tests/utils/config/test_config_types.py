@@ -2,7 +2,7 @@
 
 # ruff: noqa: UP007, UP045  (both spellings of a union must be understood)
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Optional, Union
 
@@ -22,6 +22,8 @@ GOOD = [
     (dict(type='X'), torch.nn.Module), (dict(type='X'), torch.nn.Module | dict), ('anything', torch.dtype), (3, Any),
     ('x', Callable), (0.1, Union[float, torch.Tensor]), ('bfloat16', Union[str, torch.dtype]), (3, object),
     ([1], Union[float, Sequence[int]]), ({'a': 1}, Union[float, torch.Tensor]), (3, 'unread'),
+    ('0.1:0.7:0.1', str | Iterable[float] | None), ([0.5, 0.7], str | Iterable[float] | None),
+    (None, str | Iterable[float] | None), (range(3), Iterable[int]), (dict(type='X'), Iterable), ('x', Iterable[str]),
 ]  # fmt: skip
 BAD = [
     ('3', int), (True, int), (True, float), (3.0, int), (1, bool), (3, str), (None, int), ('x', int | None),
@@ -29,7 +31,8 @@ BAD = [
     ({'a': 'x'}, dict[str, int]),
     ([1], dict), ('c', Literal['a', 'b']), (True, Literal[1, 2]), (3, str | Path), (3, Path), ('x', Sequence[int]),
     ('0.1', Union[float, torch.Tensor]), ([True], list[int]), ('x', Union[float, Sequence[int]]), (False, float | None),
-    ('x', int | Callable),
+    ('x', int | Callable), (0.5, str | Iterable[float] | None), ([0.5, 'x'], str | Iterable[float] | None),
+    (3, Iterable), (None, Iterable[int]), ('x', Iterable[float]),
 ]  # fmt: skip
 
 

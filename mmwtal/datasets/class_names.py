@@ -1,11 +1,8 @@
 """The class names of a data set: chosen from the settings, the annotation file or its labels."""
 
-from difflib import get_close_matches
-
-from mmengine.logging import print_log
-
 from mmwtal.formats.annotations import AnnotationSet, class_names
 from mmwtal.utils.errors import UserError
+from mmwtal.utils.names import did_you_mean
 
 
 def choose_classes(annotations: AnnotationSet, given: object = None) -> tuple[str, ...]:
@@ -24,10 +21,9 @@ def choose_classes(annotations: AnnotationSet, given: object = None) -> tuple[st
         stated = annotations.classes or names
         strange, missing = (sorted(set(one) - set(other)) for one, other in ((names, stated), (stated, names)))
         if strange and missing:
-            near = get_close_matches(strange[0], missing, n=1)
             raise UserError(
                 f'metainfo["classes"] of the dataset names {strange[0]!r}, which is none of the {len(stated)} classes '
-                f'of {annotations.path}' + (f'; did you mean {near[0]!r}?' if near else '')
+                f'of {annotations.path}{did_you_mean(strange[0], missing)}'
             )
         return names
     if annotations.classes is not None:
@@ -35,8 +31,4 @@ def choose_classes(annotations: AnnotationSet, given: object = None) -> tuple[st
     labels = annotations.all_labels()
     if not labels:
         raise UserError(f'annotation file {annotations.path} names no class: add "classes": [...] or labels')
-    print_log(
-        f'{annotations.path} states no classes: its {len(labels)} labels in alphabetical order are used',
-        logger='current',
-    )
     return tuple(labels)

@@ -9,16 +9,15 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 from mmengine.dataset import BaseDataset
-from mmengine.dist import barrier, is_main_process
 from mmengine.logging import print_log
 
 from mmwtal.datasets.class_names import choose_classes
+from mmwtal.datasets.records import audit_values, make_record
 from mmwtal.datasets.samplers.class_pair_sampler import Draw
 from mmwtal.formats.annotations import AnnotationSet, read_annotations, subset_name
 from mmwtal.formats.checks import CheckedVideo, CheckReport, check_videos, raise_faults
-from mmwtal.formats.findings import Finding, faults, render
+from mmwtal.formats.findings import faults, render
 from mmwtal.formats.sidecar import SIDECAR_NAME, check_agreement, check_timebase_setting, read_sidecar
-from mmwtal.formats.value_audit import ValueAudit
 from mmwtal.formats.video_scores import read_video_scores
 from mmwtal.registry import DATASETS, TRANSFORMS, build_module
 from mmwtal.utils.errors import UserError
@@ -157,6 +156,7 @@ class WTALDataset(BaseDataset):
         index = idx.index if isinstance(idx, Draw) else operator.index(idx)
         record = self.get_data_info(index)
         record['num_classes'] = len(self._metainfo['classes'])
+        record['feature_width'] = self._feature_width
         record['rng'] = np.random.default_rng(idx.seed if isinstance(idx, Draw) else self._seed_of(index))
         sample = self.pipeline(record)
         if sample is None:
@@ -181,40 +181,56 @@ class WTALDataset(BaseDataset):
         """Read the annotations, check everything and return the records of the subset."""
         folder = Path(self.data_prefix['features'])
         annotations = read_annotations(Path(self.ann_file))
-        self._metainfo['classes'] = classes = choose_classes(annotations, self._metainfo.get('classes'))
-        report = self._check(annotations, classes, folder)
+        given = self._metainfo.get('classes')
+        self._metainfo['classes'] = classes = choose_classes(annotations, given)
+        if given is None and annotations.classes is None:
+            self._log(f'{self.ann_file} states no classes: its {len(classes)} labels in alphabetical order are used')
         origin = f'subset {self.subset!r} in {self.ann_file}'
-        findings = report.findings
+        videos = self._sound_videos(self._check(annotations, classes, folder), folder, origin)
+        self._check_labels(videos, classes, origin)
+        class_index = {name: position for position, name in enumerate(classes)}
+        records = [make_record(video, class_index, with_segments=self.test_mode) for video in videos]
+        if self.external_scores is not None:
+            ids = [record['video_id'] for record in records]
+            scores = read_video_scores(self.external_scores, video_ids=ids, classes=classes)
+            for record, row in zip(records, scores, strict=True):
+                record['video_scores'] = row
+        return records
+
+    def _sound_videos(self, report: CheckReport, folder: Path, origin: str) -> list[CheckedVideo]:
+        """Return the videos without a fault; raise or log the faults, as ``on_fault`` says, and log the notes."""
         sound = {video.annotation.video_id: video for video in report.videos}
-        findings = findings + self._audit(folder, list(sound))
+        findings = report.findings + audit_values(folder, list(sound))
         found = faults(findings)
-        total = len(annotations.in_subset(self.subset))
         if self.on_fault == 'raise':
-            raise_faults(findings, origin=origin, total=total)
+            raise_faults(findings, origin=origin, total=report.total)
         for finding in found:
             sound.pop(finding.video_id, None)
         if not sound or report.width is None:
             raise UserError(f'no video of {origin} can be used:\n{render(found, limit=20)}')
         if found:
             listing = render(found, limit=None)
-            self._log(f'{total - len(sound)} of {total} videos of {origin} left out:\n{listing}', logging.WARNING)
+            self._log(
+                f'{report.total - len(sound)} of {report.total} videos of {origin} left out:\n{listing}',
+                logging.WARNING,
+            )
         notes = Counter(finding.kind for finding in findings if not finding.kind.is_fault)
         for kind, count in notes.items():
             self._log(f'{origin}: {kind.heading}, in {count} videos')
         self._feature_width = report.width
         self._left_out = tuple(dict.fromkeys(finding.video_id for finding in found))
-        if not self.test_mode and not any(set(video.annotation.labels) & set(classes) for video in sound.values()):
-            raise UserError(
-                f'no video of {origin} has a label, so there is nothing to learn; expected labels of {classes}'
+        return list(sound.values())
+
+    def _check_labels(self, videos: list[CheckedVideo], classes: tuple[str, ...], origin: str) -> None:
+        labels = Counter(label for video in videos for label in video.annotation.labels)
+        unwanted = {label: count for label, count in labels.items() if label not in classes}
+        if not self.test_mode and len(unwanted) == len(labels):
+            raise UserError(f'no video of {origin} has a label: nothing to learn; expected labels of {classes}')
+        if unwanted:
+            self._log(
+                f'{origin}: {len(unwanted)} classes that metainfo["classes"] does not name are left out, with '
+                f'{sum(unwanted.values())} video labels'
             )
-        self._log_unwanted(list(sound.values()), classes, origin)
-        class_index = {name: position for position, name in enumerate(classes)}
-        records = [self._record(video, class_index) for video in sound.values()]
-        if self.external_scores is not None:
-            scores = read_video_scores(self.external_scores, video_ids=list(sound), classes=classes)
-            for record, row in zip(records, scores, strict=True):
-                record['video_scores'] = row
-        return records
 
     def _join_prefix(self) -> None:
         root = Path(self.data_root).expanduser()
@@ -261,46 +277,6 @@ class WTALDataset(BaseDataset):
             known_outside=self.KNOWN_OUTSIDE,
         )
 
-    def _audit(self, folder: Path, video_ids: list[str]) -> list[Finding]:
-        # The main process looks first; what it keeps spares the others the reading.
-        if not is_main_process():
-            barrier()
-        audit = ValueAudit(folder=folder)
-        pending = audit.pending(video_ids)
-        if pending:
-            self._log(f'{folder}: looking for NaN and Inf in {len(pending)} feature files')
-        problem = audit.run(pending)
-        if problem:
-            self._log(f'{folder}: the result of the audit is not kept: {problem}', logging.DEBUG)
-        if is_main_process():
-            barrier()
-        return audit.findings(video_ids)
-
-    def _log_unwanted(self, videos: list[CheckedVideo], classes: tuple[str, ...], origin: str) -> None:
-        unwanted = Counter(label for video in videos for label in video.annotation.labels if label not in classes)
-        if unwanted:
-            self._log(
-                f'{origin}: {len(unwanted)} classes that metainfo["classes"] does not name are left out, with '
-                f'{unwanted.total()} video labels'
-            )
-
-    def _record(self, video: CheckedVideo, class_index: Mapping[str, int]) -> dict[str, Any]:
-        annotation = video.annotation
-        labels = _class_ids(annotation.labels, class_index)
-        record = {
-            'video_id': annotation.video_id,
-            'feature_path': str(video.path),
-            'num_snippets': video.num_snippets,
-            'feature_width': self._feature_width,
-            'label_ids': labels[labels >= 0],
-            'timebase': video.timebase,
-        }
-        if self.test_mode and annotation.segments is not None:
-            segment_labels = _class_ids(annotation.segment_labels, class_index)
-            record['segments'] = annotation.segments[segment_labels >= 0]
-            record['segment_label_ids'] = segment_labels[segment_labels >= 0]
-        return record
-
     def _seed_of(self, index: int) -> Sequence[int]:
         # A test sample is always the same; a training sample that a plain sampler draws follows numpy's global seed.
         return (index,) if self.test_mode else np.random.randint(2**32, size=4, dtype=np.uint32).tolist()
@@ -308,8 +284,3 @@ class WTALDataset(BaseDataset):
     @staticmethod
     def _log(message: str, level: int = logging.INFO) -> None:
         print_log(message, logger='current', level=level)
-
-
-def _class_ids(labels: Sequence[str], class_index: Mapping[str, int]) -> np.ndarray:
-    """Return the class of each label, int64, -1 for one that is not among the dataset's."""
-    return np.array([class_index.get(label, -1) for label in labels], dtype=np.int64)

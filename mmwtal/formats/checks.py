@@ -44,11 +44,13 @@ class CheckReport:
         width: D of the feature files; None if there is none that could be read.
         videos: The sound videos, in the order in which they were given.
         findings: Faults and notes.
+        total: Number of videos that were checked.
     """
 
     width: int | None
     videos: list[CheckedVideo]
     findings: list[Finding]
+    total: int
 
 
 def check_videos(
@@ -97,7 +99,7 @@ def check_videos(
                     path = feature_path(folder, video.video_id)
                     videos.append(CheckedVideo(annotation=video, path=path, num_snippets=length, timebase=timebase))
         findings += found
-    return CheckReport(width=files.width, videos=videos, findings=findings)
+    return CheckReport(width=files.width, videos=videos, findings=findings, total=len(annotations))
 
 
 def raise_faults(findings: Sequence[Finding], *, origin: str, total: int) -> None:

@@ -12,11 +12,12 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
 from mmwtal.datasets.samplers.class_pair_sampler import Draw
-from mmwtal.formats.annotations import AnnotationSet, class_names, read_annotations, subset_name
+from mmwtal.formats.annotations import AnnotationSet, VideoAnnotation, class_names, read_annotations, subset_name
 from mmwtal.formats.checks import CheckedVideo, CheckReport, check_videos, raise_faults
 from mmwtal.formats.findings import Finding, faults, render
 from mmwtal.formats.sidecar import SIDECAR_NAME, check_agreement, check_timebase_setting, read_sidecar
 from mmwtal.formats.value_audit import ValueAudit
+from mmwtal.formats.video_list import read_video_list
 from mmwtal.registry import DATASETS, TRANSFORMS, build_module
 from mmwtal.utils.errors import UserError
 
@@ -49,6 +50,9 @@ class WTALDataset(BaseDataset):
             a value too, the two must agree.
         in_channels: D, if it is to be enforced; by default the sidecar's, or what most files agree on.
         on_fault: ``raise`` to refuse a data set with faulty videos, ``skip`` to leave them out with a warning.
+        min_snippets: Videos with fewer are left out, with a message.
+        blocked: File of ids of videos that are left out, with a message; see
+            :func:`~mmwtal.formats.video_list.read_video_list`. Give the metric the same.
         lazy_init: Whether to put off reading and checking until the data are first used.
 
     Raises:
@@ -77,6 +81,8 @@ class WTALDataset(BaseDataset):
         timebase: Mapping[str, float] | None = None,
         in_channels: int | None = None,
         on_fault: Literal['raise', 'skip'] = 'raise',
+        min_snippets: int = 1,
+        blocked: str | Path | None = None,
         lazy_init: bool = False,
     ) -> None:
         if on_fault not in ('raise', 'skip'):
@@ -85,6 +91,8 @@ class WTALDataset(BaseDataset):
         self.timebase_setting = None if timebase is None else check_timebase_setting(timebase)
         self.in_channels = in_channels
         self.on_fault = on_fault
+        self.min_snippets = min_snippets
+        self.blocked = blocked
         self._feature_width = 0
         super().__init__(
             ann_file=str(ann_file),
@@ -155,22 +163,25 @@ class WTALDataset(BaseDataset):
         folder = Path(self.data_prefix['features'])
         annotations = read_annotations(Path(self.ann_file))
         self._metainfo['classes'] = classes = self._classes(annotations)
-        report = self._check(annotations, classes, folder)
+        videos = self._videos(annotations)
+        report = self._check(videos, classes, folder)
         origin = f'subset {self.subset!r} in {self.ann_file}'
         findings = report.findings
         sound = {video.annotation.video_id: video for video in report.videos}
         findings = findings + self._audit(folder, list(sound))
         found = faults(findings)
-        total = len(annotations.in_subset(self.subset))
+        total = len(videos)
         if self.on_fault == 'raise':
             raise_faults(findings, origin=origin, total=total)
         for finding in found:
             sound.pop(finding.video_id, None)
+        sound = self._long_enough(sound, origin)
         if not sound or report.width is None:
             raise UserError(f'no video of {origin} can be used:\n{render(found, limit=20)}')
         if found:
             listing = render(found, limit=None)
-            self._log(f'{total - len(sound)} of {total} videos of {origin} left out:\n{listing}', logging.WARNING)
+            faulty = len({finding.video_id for finding in found})
+            self._log(f'{faulty} of {total} videos of {origin} left out:\n{listing}', logging.WARNING)
         notes = Counter(finding.kind for finding in findings if not finding.kind.is_fault)
         for kind, count in notes.items():
             self._log(f'{origin}: {kind.heading}, in {count} videos')
@@ -197,11 +208,34 @@ class WTALDataset(BaseDataset):
         self._log(f'{annotations.path} states no classes: its {len(labels)} labels in alphabetical order are used')
         return tuple(labels)
 
-    def _check(self, annotations: AnnotationSet, classes: tuple[str, ...], folder: Path) -> CheckReport:
+    def _videos(self, annotations: AnnotationSet) -> list[VideoAnnotation]:
+        """Return the videos of the subset without the blocked ones."""
         videos = annotations.in_subset(self.subset)
         if not videos:
             present = ', '.join(f'{name} ({count} videos)' for name, count in annotations.subset_counts().items())
             raise UserError(f'{annotations.path} has no video in subset {self.subset!r}; present: {present or "none"}')
+        if self.blocked is None:
+            return videos
+        path = Path(self.data_root, self.blocked).expanduser()
+        blocked = set(read_video_list(path))
+        kept = [video for video in videos if video.video_id not in blocked]
+        if not kept:
+            raise UserError(f'{path} blocks all {len(videos)} videos of subset {self.subset!r} in {annotations.path}')
+        self._log(f'{len(videos) - len(kept)} of {len(videos)} videos of subset {self.subset!r} left out: in {path}')
+        return kept
+
+    def _long_enough(self, videos: dict[str, CheckedVideo], origin: str) -> dict[str, CheckedVideo]:
+        kept = {name: video for name, video in videos.items() if video.num_snippets >= self.min_snippets}
+        if len(kept) < len(videos):
+            short = [name for name in videos if name not in kept]
+            names = ', '.join(short[:5]) + (', ...' if len(short) > 5 else '')
+            self._log(
+                f'{len(short)} of {len(videos)} videos of {origin} left out: fewer than min_snippets='
+                f'{self.min_snippets} snippets ({names})'
+            )
+        return kept
+
+    def _check(self, videos: Sequence[VideoAnnotation], classes: tuple[str, ...], folder: Path) -> CheckReport:
         if not folder.is_dir():
             raise UserError(f'feature folder {folder} does not exist')
         sidecar = read_sidecar(folder)

@@ -1,8 +1,8 @@
 """Ground truth: the columnar table that the rules work on, and reading it from an annotation file."""
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
 
@@ -50,6 +50,33 @@ class GroundTruth:
     def video_list_hash(self) -> str:
         """Twelve hexadecimal digits that change with the set of videos, not with its order."""
         return sha256('\n'.join(sorted(self.video_ids)).encode()).hexdigest()[:12]
+
+    def without(self, video_ids: Collection[str]) -> 'GroundTruth':
+        """Return the ground truth without some videos, their instances and ambiguous stretches.
+
+        Args:
+            video_ids: Videos to leave out; those that are not in the subset do not matter.
+
+        Raises:
+            UserError: If no instance would be left.
+        """
+        left_out = set(video_ids)
+        kept = np.array([video not in left_out for video in self.video_ids], dtype=bool)
+        number = np.cumsum(kept) - 1
+        rows, stretches = kept[self.videos], kept[self.ambiguous_videos]
+        if not rows.any():
+            raise UserError(f'all instances of subset {self.subset!r} lie in videos that are left out (blocked)')
+        present, labels = np.unique(self.labels[rows], return_inverse=True)
+        return replace(
+            self,
+            video_ids=tuple(video for video in self.video_ids if video not in left_out),
+            classes=tuple(self.classes[label] for label in present),
+            videos=number[self.videos[rows]],
+            labels=labels,
+            segments=self.segments[rows],
+            ambiguous_videos=number[self.ambiguous_videos[stretches]],
+            ambiguous_segments=self.ambiguous_segments[stretches],
+        )
 
 
 def read_ground_truth(source: Source, subset: str | None = None) -> GroundTruth:

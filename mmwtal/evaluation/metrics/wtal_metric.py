@@ -19,6 +19,7 @@ from mmwtal.evaluation.ground_truth import read_ground_truth
 from mmwtal.evaluation.protocols import get_protocol
 from mmwtal.evaluation.result import EvaluationResult
 from mmwtal.evaluation.tious import parse_tious
+from mmwtal.formats.video_list import read_video_list
 from mmwtal.registry import METRICS
 from mmwtal.utils.errors import UserError
 from mmwtal.version import __version__
@@ -44,6 +45,9 @@ class WTALMetric(BaseMetric):
         subset: Its subset to evaluate.
         protocol: Name of the rule; see :mod:`mmwtal.evaluation.protocols`.
         tious: Thresholds, as numbers or as ``'START:STOP:STEP'``; the rule's own by default.
+        blocked: File of ids of videos that do not count, relative to ``data_root`` or absolute; see
+            :func:`~mmwtal.formats.video_list.read_video_list`. Instances and predictions in them are left out, with a
+            message; the hash of the video list changes with it.
         prefix: Put before the names of the returned values, with a slash.
 
     Raises:
@@ -60,12 +64,20 @@ class WTALMetric(BaseMetric):
         subset: str = 'test',
         protocol: str = 'wtal_grid',
         tious: str | Iterable[float] | None = None,
+        blocked: str | Path | None = None,
         prefix: str | None = None,
     ) -> None:
         super().__init__(prefix=prefix)
         self.protocol = get_protocol(protocol)
         self.tious = parse_tious(self.protocol.default_tious if tious is None else tious)
         self.ground_truth = read_ground_truth(Path(data_root, ann_file), subset)
+        self._blocked = frozenset(() if blocked is None else read_video_list(Path(data_root, blocked).expanduser()))
+        if self._blocked:
+            every = self.ground_truth
+            self.ground_truth = every.without(self._blocked)
+            count = len(every.video_ids) - len(self.ground_truth.video_ids)
+            message = f'{count} of {len(every.video_ids)} videos of the ground truth left out: in {blocked}'
+            print_log(message, logger='current')
         self.results: list[VideoDetections] = []
         self.result: EvaluationResult | None = None
         self.predictions: dict[str, Any] | None = None
@@ -119,7 +131,7 @@ class WTALMetric(BaseMetric):
 
     def compute_metrics(self, results: list[VideoDetections]) -> dict[str, float]:
         """Evaluate the predictions of all ranks; a video's first entry counts."""
-        by_video = {entry[0]: entry for entry in reversed(results)}
+        by_video = {entry[0]: entry for entry in reversed(results) if entry[0] not in self._blocked}
         self._check_videos(by_video)
         detections = self._detections([by_video[video] for video in sorted(by_video)])
         # A class that the model knows is not an unknown one, also where the annotation file never mentions it.

@@ -6,7 +6,7 @@ name only when it is complete, and ``annotations.json``, without which no datase
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -155,6 +155,12 @@ class DataRootWriter:
             return
         with source.open('rb') as opened:
             write_atomically(target, lambda file: shutil.copyfileobj(opened, file))
+
+    def forget_features(self, video_ids: Iterable[str]) -> None:
+        """Remove the stored features of videos that are left out after all."""
+        for video_id in video_ids:
+            del self.facts[video_id]
+            self.feature_path(video_id).unlink()
 
     def write_text(self, name: str, text: str) -> None:
         """Store a text file in the root's top folder."""

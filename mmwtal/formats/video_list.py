@@ -4,6 +4,7 @@ from pathlib import Path
 
 from mmwtal.utils.errors import UserError
 from mmwtal.utils.json_file import load_json
+from mmwtal.utils.text_file import read_lines
 
 
 def read_video_list(path: Path) -> tuple[str, ...]:
@@ -26,12 +27,5 @@ def read_video_list(path: Path) -> tuple[str, ...]:
                 f'video list {path}: expected a JSON list of ids, or an object by id, found {content!r:.80}'
             )
         return tuple(dict.fromkeys(content))
-    try:
-        lines = [line.strip() for line in path.read_text(encoding='utf-8-sig').splitlines()]
-    except FileNotFoundError:
-        raise UserError(f'video list {path} does not exist; expected a file with one video id a line') from None
-    except OSError as error:
-        raise UserError(f'video list {path} cannot be read: {error.strerror or error}') from None
-    except UnicodeDecodeError as error:
-        raise UserError(f'video list {path} is not UTF-8 text (byte {error.start})') from None
+    lines = [line.strip() for line in read_lines(path, what='video list')]
     return tuple(dict.fromkeys(line for line in lines if line and not line.startswith('#')))

@@ -7,7 +7,7 @@ seconds. They differ in what they call the subsets and in where the list of clas
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from mmwtal.conversion.thumos_text import AMBIGUOUS
 from mmwtal.formats.annotations import subset_name, video_id_problem
@@ -208,7 +208,7 @@ def _add_instance(
     given = instance if isinstance(instance, JsonObject) else JsonObject([])
     label, segment = given.get('label'), given.get('segment')
     times = [finite_number(_number(time)) for time in segment] if isinstance(segment, list) else []
-    if not isinstance(label, str) or not label or len(times) != 2 or None in times:
+    if not _is_name(label) or len(times) != 2 or None in times:
         expected = '{"label": name, "segment": [start, end]} with times in seconds'
         faults.append(f'{place} must be {expected}, found {instance!r:.120}')
         return
@@ -242,4 +242,9 @@ def _leaves(taxonomy: object) -> list[str]:
     nodes = [node for node in taxonomy if isinstance(node, JsonObject)] if isinstance(taxonomy, list) else []
     parents = {_hashable(node.get('parentId')) for node in nodes}
     leaves = [node.get('nodeName') for node in nodes if _hashable(node.get('nodeId')) not in parents]
-    return [name for name in leaves if isinstance(name, str)]
+    return [name for name in leaves if _is_name(name)]
+
+
+def _is_name(value: object) -> TypeGuard[str]:
+    """Return whether a value is a text that can be written; JSON can spell half a surrogate pair."""
+    return isinstance(value, str) and bool(value) and not any(0xD800 <= ord(letter) < 0xE000 for letter in value)

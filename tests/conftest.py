@@ -104,7 +104,7 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> Callable[[], str]:
         assert logger is not None, 'print_log without a logger prints'
         messages.append(f'{level} {message}')
 
-    for module in ('wtal_dataset', 'records'):
+    for module in ('wtal_dataset', 'records', 'selection'):
         monkeypatch.setattr(f'mmwtal.datasets.{module}.print_log', collect)
     monkeypatch.setattr('mmwtal.datasets.samplers.class_pair_sampler.print_log', collect)
     return lambda: '\n'.join(messages)

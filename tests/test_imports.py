@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 # Extras, or slow to import: a tool that needs one imports it when it does.
-HEAVY = {'transformers', 'mmaction', 'av', 'ray', 'matplotlib'}
+HEAVY = {'transformers', 'mmaction', 'av', 'ray', 'matplotlib', 'h5py'}
 
 
 def run(script: str, repo_root: Path) -> list[str]:

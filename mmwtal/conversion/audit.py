@@ -1,5 +1,6 @@
 """The audit of a conversion: counts, durations, what was dropped, changed or is peculiar, as data and as text."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,12 +14,15 @@ from mmwtal.structures.timebase import Timebase
 # How far the features may end from the video's end before the audit mentions it: snippets, and part of the duration.
 _SPAN_SNIPPETS = 2
 _SPAN_PART = 0.02
+# Released times carry the noise of their making (6.195294851794072): instances are the same to the microsecond.
+_DIGITS = 6
 
 _NOTES = {
     'zero_length_instances': 'instances of zero length',
     'duplicate_instances': 'instances given more than once',
     'instances_beyond_duration': 'instances that end after the video',
     'videos_without_labels': 'videos without labels',
+    'videos_without_duration': 'videos without duration',
     'multi_label_videos': 'videos with several labels',
     'labels_unlike_instances': 'videos whose labels are not those of their instances',
     'features_unlike_duration': 'videos whose features span more or less time than the duration says',
@@ -114,7 +118,7 @@ def _subset_counts(
         'instances': in_instances.total(),
         'videos_without_labels': sum(not names for names in labels),
         'multi_label_videos': sum(len(names) > 1 for names in labels),
-        'duration': _spread([entry['duration'] for entry in videos.values()]),
+        'duration': _spread([entry['duration'] for entry in videos.values() if 'duration' in entry]),
         'snippets': _spread(snippets),
         'classes': {name: {'videos': in_videos[name], 'instances': in_instances[name]} for name in classes},
     }
@@ -131,14 +135,20 @@ def _notes(database: Mapping[str, Mapping[str, Any]], sidecar: Mapping[str, Any]
     notes: dict[str, list[str]] = {kind: [] for kind in _NOTES}
     for name, entry in database.items():
         instances = [(instance['label'], *instance['segment']) for instance in entry['annotations']]
-        for (label, start, end), count in Counter(instances).items():
-            text = f'{name}: {label} [{start:g}, {end:g}]'
+        duration = entry.get('duration', math.inf)
+        if duration == math.inf:
+            notes['videos_without_duration'].append(name)
+        for label, start, end in instances:
             if start == end:
-                notes['zero_length_instances'].append(text)
-            if count > 1:
-                notes['duplicate_instances'].append(f'{text}, {count} times')
-            if end > entry['duration']:
-                notes['instances_beyond_duration'].append(f'{text} of {entry["duration"]:g} s')
+                notes['zero_length_instances'].append(_instance_text(name, label, start, end))
+            if end > duration:
+                notes['instances_beyond_duration'].append(
+                    f'{_instance_text(name, label, start, end)} of {duration:g} s'
+                )
+        rounded = Counter((label, round(start, _DIGITS), round(end, _DIGITS)) for label, start, end in instances)
+        notes['duplicate_instances'] += [
+            f'{_instance_text(name, *instance)}, {count} times' for instance, count in rounded.items() if count > 1
+        ]
         labels = video_labels(entry)
         if not labels:
             notes['videos_without_labels'].append(name)
@@ -148,9 +158,13 @@ def _notes(database: Mapping[str, Mapping[str, Any]], sidecar: Mapping[str, Any]
         if instances and set(labels) != set(of_instances):
             text = f'{name}: labels {", ".join(labels) or "none"}; instances {", ".join(of_instances)}'
             notes['labels_unlike_instances'].append(text)
-        if sidecar is not None and name in sidecar['videos']:
+        if sidecar is not None and name in sidecar['videos'] and 'duration' in entry:
             notes['features_unlike_duration'] += _span_note(name, entry['duration'], sidecar)
     return notes
+
+
+def _instance_text(name: str, label: str, start: float, end: float) -> str:
+    return f'{name}: {label} [{start:g}, {end:g}]'
 
 
 def _span_note(name: str, duration: float, sidecar: Mapping[str, Any]) -> list[str]:

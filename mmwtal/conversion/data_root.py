@@ -6,7 +6,7 @@ name only when it is complete, and ``annotations.json``, without which no datase
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,8 @@ class DataRootWriter:
         overwrite: Replace what an earlier conversion left at ``root``. Files that the new one does not write stay.
         with_features: Whether features will be written; without, ``features/`` is not touched.
         in_place: The features lie in ``root/features`` already and are adopted where they are.
+        adding: The root holds annotations already and only lacks features: ``annotations.json`` stays until
+            :meth:`finish` replaces it.
 
     Raises:
         UserError: If something is there already and ``overwrite`` is not set.
@@ -87,6 +89,7 @@ class DataRootWriter:
         overwrite: bool = False,
         with_features: bool = True,
         in_place: bool = False,
+        adding: bool = False,
     ) -> None:
         self.root = Path(root)
         self.log = log
@@ -95,18 +98,20 @@ class DataRootWriter:
         self._folder = self.root / FEATURES_NAME
         if self.root.exists() and not self.root.is_dir():
             raise UserError(f'{self.root} is a file: name a folder for the data root')
-        taken = [path for path in (self.root / ANNOTATIONS_NAME, self.root / AUDIT_NAME) if path.exists()]
+        names = () if adding else (ANNOTATIONS_NAME, AUDIT_NAME)
+        taken = [path for path in (self.root / name for name in names) if path.exists()]
         if with_features and not in_place and self._folder.is_dir() and any(self._folder.iterdir()):
             taken.append(self._folder)
         if taken and not overwrite:
-            names = ', '.join(path.name for path in taken)
+            listed = ', '.join(path.name for path in taken)
             raise UserError(
-                f'{self.root} holds {names} already, from an earlier or interrupted conversion: '
+                f'{self.root} holds {listed} already, from an earlier or interrupted conversion: '
                 'name another folder, or add --overwrite to replace them'
             )
         (self._folder if with_features else self.root).mkdir(parents=True, exist_ok=True)
         # From here until finish() nothing at this root looks like a finished one.
-        (self.root / ANNOTATIONS_NAME).unlink(missing_ok=True)
+        if not adding:
+            (self.root / ANNOTATIONS_NAME).unlink(missing_ok=True)
 
     def feature_path(self, video_id: str) -> Path:
         """Return where a video's features are stored."""
@@ -151,6 +156,12 @@ class DataRootWriter:
         with source.open('rb') as opened:
             write_atomically(target, lambda file: shutil.copyfileobj(opened, file))
 
+    def forget_features(self, video_ids: Iterable[str]) -> None:
+        """Remove the stored features of videos that are left out after all."""
+        for video_id in video_ids:
+            del self.facts[video_id]
+            self.feature_path(video_id).unlink()
+
     def write_text(self, name: str, text: str) -> None:
         """Store a text file in the root's top folder."""
         write_atomically(self.root / name, lambda file: file.write(text.encode()))
@@ -165,7 +176,7 @@ class DataRootWriter:
         """Write the sidecar, the audit and, last, the annotations.
 
         Args:
-            database: ``{video id: {"subset", "duration", "annotations", ...}}``; durations and segments in seconds.
+            database: ``{video id: {"subset", "duration"?, "annotations", ...}}``; times in seconds.
             classes: The class names, in the order of the class indices.
             sidecar: ``fps``, ``stride``, ``window`` and whatever else ``features.json`` shall state; width and each
                 video's number of snippets and duration are filled in. Needed if features were written.
@@ -196,8 +207,8 @@ class DataRootWriter:
             raise UserError(f'{self.root}: expected features of one width, found {sorted(widths) or "no features"}')
         videos = dict(sidecar.get('videos', {}))
         for video_id, facts in self.facts.items():
-            stated = {'duration': database[video_id]['duration'], 'snippets': facts.snippets}
-            videos[video_id] = {**videos.get(video_id, {}), **stated}
+            stated = {key: value for key, value in database[video_id].items() if key == 'duration'}
+            videos[video_id] = {**videos.get(video_id, {}), **stated, 'snippets': facts.snippets}
         return {**sidecar, 'width': widths.pop(), 'videos': videos}
 
     def _note_leftovers(self) -> None:

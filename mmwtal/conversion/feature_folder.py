@@ -43,7 +43,7 @@ def open_features(
             problems.append(f'{folder / video}.npy: {problem}')
         elif not isinstance(opened, str):
             arrays[video] = opened
-    problems += _width_problems(folder, arrays, None if sidecar is None else sidecar.width)
+    problems += width_problems(arrays, None if sidecar is None else sidecar.width, place=str(folder))
     return arrays
 
 
@@ -71,20 +71,30 @@ def _open(path: Path, video: str) -> np.ndarray | str:
     return features_problem(features) or features
 
 
-def _width_problems(folder: Path, arrays: Mapping[str, np.ndarray], stated: int | None) -> list[str]:
+def width_problems(
+    arrays: Mapping[str, np.ndarray], stated: int | None, *, place: str, hint: str = 'store them transposed, as (T, D)'
+) -> list[str]:
+    """Return what is wrong with the widths of feature arrays.
+
+    Args:
+        arrays: (T, D) by video.
+        stated: D as a ``features.json`` states it.
+        place: The folder or store that they are from.
+        hint: What to do where the arrays look like (D, T).
+    """
     widths = {video: array.shape[1] for video, array in arrays.items()}
     expected = {stated} if stated is not None else set(widths.values())
-    if set(widths.values()) <= expected and len(expected) == 1:
+    if set(widths.values()) <= expected and len(expected) <= 1:
         return []
     first = {array.shape[0] for array in arrays.values()}
-    if first and len(first) == 1 and (stated is None or first == {stated}):
-        return [f'{folder}: the arrays look like (D, T) with D = {first.pop()}: store them transposed, as (T, D)']
+    if len(first) == 1 and (stated is None or first == {stated}):
+        return [f'{place}: the arrays look like (D, T) with D = {first.pop()}: {hint}']
     if stated is not None:
         common, origin = stated, f'as {SIDECAR_NAME} says'
     else:
-        common, origin = max(expected, key=list(widths.values()).count, default=0), 'as most files have'
+        common, origin = max(expected, key=list(widths.values()).count), 'as most have'
     return [
-        f'{folder / video}.npy: expected width {common}, {origin}, found {width}'
+        f'{place}, {video}: expected width {common}, {origin}, found {width}'
         for video, width in widths.items()
         if width != common
     ]

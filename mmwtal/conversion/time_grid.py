@@ -1,12 +1,14 @@
 """The time grid and the durations of own features, from options, ``features.json`` and measured lengths."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mmwtal.formats.sidecar import SIDECAR_NAME, FeatureSidecar, SidecarVideo
 from mmwtal.structures.timebase import Timebase
+from mmwtal.utils.json_file import read_json_object
 
 _GRID_KEYS = ('fps', 'stride', 'window')
 # Two statements of one duration agree if they differ by less: containers and decoders disagree by a frame.
@@ -152,3 +154,40 @@ class TimeGrid:
         )
         if problem not in self._problems:
             self._problems.append(problem)
+
+
+def sidecar_content(
+    folder: Path | None,
+    grid: TimeGrid,
+    times: Mapping[str, VideoTime],
+    *,
+    widths: Collection[int],
+    modalities: Mapping[str, list[int]] | None,
+    keep_all: bool = False,
+    problems: list[str],
+) -> dict[str, Any]:
+    """Return the content of ``features.json``: what the feature folder's own says, completed.
+
+    Args:
+        folder: The folder whose ``features.json`` is completed, if it has one.
+        grid: The time grid of the folder.
+        times: The time of each video.
+        widths: Widths of the features.
+        modalities: Channel range [first, end) of each modality, if stated.
+        keep_all: Keep the entries of videos that are not converted, since the file is replaced in place.
+        problems: Contradictions about modalities are appended.
+    """
+    path = None if folder is None else folder / SIDECAR_NAME
+    content = dict(read_json_object(path, what='feature sidecar')) if path is not None and path.exists() else {}
+    given = content.pop('videos', {})
+    videos = {video: entry for video, entry in given.items() if keep_all or video in times}
+    for video, time in times.items():
+        videos[video] = {**videos.get(video, {}), **time.grid}
+    if modalities is not None:
+        if content.get('modalities', modalities) != modalities:
+            problems.append(f'--modalities {modalities} contradicts {content["modalities"]} in {path}')
+        end = max(last for _, last in modalities.values())
+        if widths and set(widths) != {end}:
+            problems.append(f'--modalities has {end} channels, the features have {", ".join(map(str, sorted(widths)))}')
+        content['modalities'] = modalities
+    return {**content, **grid.folder, 'videos': videos}

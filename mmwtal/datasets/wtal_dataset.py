@@ -3,7 +3,7 @@
 import logging
 import operator
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -14,7 +14,8 @@ from mmengine.logging import print_log
 from mmwtal.datasets.class_names import choose_classes
 from mmwtal.datasets.records import audit_values, make_record
 from mmwtal.datasets.samplers.class_pair_sampler import Draw
-from mmwtal.formats.annotations import AnnotationSet, read_annotations, subset_name
+from mmwtal.datasets.selection import choose_videos, long_enough
+from mmwtal.formats.annotations import VideoAnnotation, read_annotations, subset_name
 from mmwtal.formats.checks import CheckedVideo, CheckReport, check_videos, raise_faults
 from mmwtal.formats.findings import faults, render
 from mmwtal.formats.sidecar import SIDECAR_NAME, check_agreement, check_timebase_setting, read_sidecar
@@ -57,6 +58,9 @@ class WTALDataset(BaseDataset):
             decoding uses in place of the model's own; only in test mode. See
             :func:`~mmwtal.formats.video_scores.read_video_scores`.
         on_fault: ``raise`` to refuse a data set with faulty videos, ``skip`` to leave them out with a warning.
+        min_snippets: Videos with fewer are left out, with a message.
+        blocked: File of ids of videos that are left out, with a message; see
+            :func:`~mmwtal.formats.video_list.read_video_list`. Give the metric the same.
         lazy_init: Whether to put off reading and checking until the data are first used.
 
     Raises:
@@ -86,6 +90,8 @@ class WTALDataset(BaseDataset):
         in_channels: int | None = None,
         external_scores: str | Path | None = None,
         on_fault: Literal['raise', 'skip'] = 'raise',
+        min_snippets: int = 1,
+        blocked: str | Path | None = None,
         lazy_init: bool = False,
     ) -> None:
         if on_fault not in ('raise', 'skip'):
@@ -97,6 +103,8 @@ class WTALDataset(BaseDataset):
             raise UserError('external_scores are for testing: set them of a dataset with test_mode=True')
         self.external_scores = None if external_scores is None else Path(external_scores)
         self.on_fault = on_fault
+        self.min_snippets = min_snippets
+        self.blocked = blocked
         self._feature_width = 0
         self._left_out: tuple[str, ...] = ()
         self._modalities: tuple[int, ...] | None = None
@@ -185,8 +193,11 @@ class WTALDataset(BaseDataset):
         self._metainfo['classes'] = classes = choose_classes(annotations, given)
         if given is None and annotations.classes is None:
             self._log(f'{self.ann_file} states no classes: its {len(classes)} labels in alphabetical order are used')
+        known = {*classes, *(annotations.classes or ())}
+        blocked = None if self.blocked is None else Path(self.data_root, self.blocked).expanduser()
+        chosen = choose_videos(annotations, self.subset, blocked=blocked)
         origin = f'subset {self.subset!r} in {self.ann_file}'
-        videos = self._sound_videos(self._check(annotations, classes, folder), folder, origin)
+        videos = self._sound_videos(self._check(chosen, known, folder), folder, origin)
         self._check_labels(videos, classes, origin)
         class_index = {name: position for position, name in enumerate(classes)}
         records = [make_record(video, class_index, with_segments=self.test_mode) for video in videos]
@@ -206,13 +217,13 @@ class WTALDataset(BaseDataset):
             raise_faults(findings, origin=origin, total=report.total)
         for finding in found:
             sound.pop(finding.video_id, None)
+        sound = long_enough(sound, self.min_snippets, origin=origin)
         if not sound or report.width is None:
             raise UserError(f'no video of {origin} can be used:\n{render(found, limit=20)}')
         if found:
-            listing = render(found, limit=None)
+            faulty = len({finding.video_id for finding in found})
             self._log(
-                f'{report.total - len(sound)} of {report.total} videos of {origin} left out:\n{listing}',
-                logging.WARNING,
+                f'{faulty} of {report.total} videos of {origin} left out:\n{render(found, limit=None)}', logging.WARNING
             )
         notes = Counter(finding.kind for finding in findings if not finding.kind.is_fault)
         for kind, count in notes.items():
@@ -244,11 +255,7 @@ class WTALDataset(BaseDataset):
             self.external_scores = root / self.external_scores.expanduser()
         self.data_prefix = {key: str(root / Path(path).expanduser()) for key, path in self.data_prefix.items()}
 
-    def _check(self, annotations: AnnotationSet, classes: tuple[str, ...], folder: Path) -> CheckReport:
-        videos = annotations.in_subset(self.subset)
-        if not videos:
-            present = ', '.join(f'{name} ({count} videos)' for name, count in annotations.subset_counts().items())
-            raise UserError(f'{annotations.path} has no video in subset {self.subset!r}; present: {present or "none"}')
+    def _check(self, videos: Sequence[VideoAnnotation], classes: Collection[str], folder: Path) -> CheckReport:
         if not folder.is_dir():
             raise UserError(f'feature folder {folder} does not exist')
         sidecar = read_sidecar(folder)
@@ -270,7 +277,7 @@ class WTALDataset(BaseDataset):
         return check_videos(
             videos,
             folder=folder,
-            classes={*classes, *(annotations.classes or ())},
+            classes=classes,
             sidecar=sidecar,
             fallback=fallback,
             width=width,

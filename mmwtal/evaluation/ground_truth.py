@@ -1,7 +1,7 @@
 """Ground truth: the columnar table that the rules work on, and reading it from an annotation file."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
@@ -56,6 +56,20 @@ class GroundTruth:
         wanted = set(classes)
         kept = [index for index, name in enumerate(self.classes) if name in wanted]
         return self.of_instances(np.isin(self.labels, kept))
+
+    def without(self, video_ids: Collection[str]) -> 'GroundTruth':
+        """Return the ground truth without some videos, their instances and ambiguous stretches.
+
+        Args:
+            video_ids: Videos to leave out; those that are not in the subset do not matter.
+
+        Raises:
+            UserError: If no instance would be left.
+        """
+        kept = self.of_videos(np.array([video not in video_ids for video in self.video_ids], dtype=bool))
+        if not kept.classes:
+            raise UserError(f'all instances of subset {self.subset!r} lie in videos that are left out (blocked)')
+        return kept
 
     def of_videos(self, wanted: np.ndarray) -> 'GroundTruth':
         """Return the ground truth of the videos that a boolean mask (V,) keeps."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from tokenize import TokenError
+from typing import IO
 
 import numpy as np
 
@@ -85,19 +86,34 @@ def _read_header(path: Path) -> tuple[tuple[int, ...], np.dtype, int, int]:
             if size == 0:
                 raise FeatureFileError(Kind.EMPTY, f'{path} holds 0 bytes')
             file.seek(0)
-            version = np.lib.format.read_magic(file)
-            if version not in _HEADER_READERS:
-                raise FeatureFileError(Kind.UNREADABLE, f'{path} is in version {version} of the .npy format')
-            shape, _, dtype = _HEADER_READERS[version](file)
+            shape, dtype = read_npy_header(file, path)
             return shape, dtype, file.tell(), size
     except FileNotFoundError:
         raise FeatureFileError(Kind.MISSING, f'{path} does not exist') from None
     except OSError as error:
         raise FeatureFileError(Kind.UNREADABLE, f'{path}: {error.strerror or error}') from None
+
+
+def read_npy_header(file: IO[bytes], place: object) -> tuple[tuple[int, ...], np.dtype]:
+    """Return shape and dtype of an array in the ``.npy`` format, and leave the file where its values start.
+
+    Args:
+        file: The file, or a member of an archive, at its start.
+        place: What it is, for messages.
+
+    Raises:
+        FeatureFileError: If it does not start with the header of such an array.
+    """
+    try:
+        version = np.lib.format.read_magic(file)
+        if version not in _HEADER_READERS:
+            raise FeatureFileError(Kind.UNREADABLE, f'{place} is in version {version} of the .npy format')
+        shape, _, dtype = _HEADER_READERS[version](file)
     except FeatureFileError:
         raise
     except _HEADER_ERRORS as error:
-        raise FeatureFileError(Kind.UNREADABLE, f'{path} is not a .npy file: {error!s:.120}') from None
+        raise FeatureFileError(Kind.UNREADABLE, f'{place} is not a .npy file: {error!s:.120}') from None
+    return shape, dtype
 
 
 def map_features(path: Path) -> np.ndarray:

@@ -1,7 +1,9 @@
-"""What temporal networks on padded batches share: masking, the mean over a video's own snippets, initialisation."""
+"""What temporal networks on padded batches share: masking, pooling, the mean over own snippets, initialisation."""
 
 import torch
 from torch import Tensor, nn
+
+from mmwtal.utils.errors import UserError
 
 # Of the leaky ReLU after each temporal convolution, as published (CO2-Net and its descendants).
 LEAKY_SLOPE = 0.2
@@ -35,6 +37,31 @@ def temporal_mean(values: Tensor, mask: Tensor) -> Tensor:
     """
     total = values.masked_fill(~mask[..., None], 0).sum(dim=1)
     return total / mask.sum(dim=1, keepdim=True)
+
+
+class TemporalAveragePool(nn.Module):
+    """Average over a window around each snippet, at the ends of a video divided by the whole window nevertheless.
+
+    This is ``AvgPool1d(kernel, stride=1, padding=kernel // 2, count_include_pad=True)`` on each video by itself: what
+    lies beyond its ends counts as zero, whether the batch is padded there or not. CO2-Net and its descendants smooth
+    their outputs on ActivityNet with it.
+
+    Args:
+        kernel: Snippets in the window, odd; 1 changes nothing.
+
+    Raises:
+        UserError: If the kernel is not an odd number above 0.
+    """
+
+    def __init__(self, *, kernel: int) -> None:
+        super().__init__()
+        if not isinstance(kernel, int) or kernel < 1 or kernel % 2 == 0:
+            raise UserError(f'pool_kernel must be an odd number of snippets above 0, found {kernel!r}')
+        self.pool = nn.AvgPool1d(kernel, stride=1, padding=kernel // 2, count_include_pad=True)
+
+    def forward(self, values: Tensor, mask: Tensor) -> Tensor:
+        """Return ``values`` (B, C, T) pooled, zero where ``mask`` (B, T) is not set."""
+        return masked(self.pool(masked(values, mask)), mask)
 
 
 @torch.no_grad()

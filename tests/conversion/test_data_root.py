@@ -47,6 +47,7 @@ def test_audit_counts_and_notes(tmp_path: Path) -> None:
         'duplicate_instances': ['a: run [1, 2], 2 times'],
         'instances_beyond_duration': ['c: run [9, 10] of 9.6 s'],
         'videos_without_labels': ['c'],
+        'videos_without_duration': [],
         'multi_label_videos': ['a: run, jump'],
         'labels_unlike_instances': ['c: labels none; instances run'],
         'features_unlike_duration': ['c: features end at 57.6 s, the video at 9.6 s'],

@@ -11,16 +11,22 @@ from mmwtal.utils.errors import UserError
 CLOSE = {'rtol': 1e-4, 'atol': 1e-5}
 
 
-def make(**changes):
+def make(pool_kernel=1, **changes):
     torch.manual_seed(0)
-    config = {'type': 'CO2NetBackbone', 'in_channels': 12, 'attention_channels': 4, **changes}
+    config = {
+        'pool_kernel': pool_kernel,
+        'type': 'CO2NetBackbone',
+        'in_channels': 12,
+        'attention_channels': 4,
+        **changes,
+    }
     model = MODELS.build(
         {
             'type': 'WTALLocalizer',
             'num_classes': 3,
             'in_channels': config['in_channels'],
             'backbone': config,
-            'head': {'type': 'MILHead', 'losses': {}},
+            'head': {'type': 'MILHead', 'losses': {}, 'pool_kernel': pool_kernel},
         }
     ).eval()
     with torch.no_grad():  # biases start at zero, and zero would hide a leak of padding
@@ -51,9 +57,10 @@ def fields(output, video, length):
     padding=st.integers(0, 7),
     fill=st.sampled_from([0.0, 5.0, float('nan')]),
     seed=st.integers(0, 99),
+    pool_kernel=st.sampled_from([1, 3, 13]),
 )
-def test_padding_batch_and_order_do_not_matter(lengths, padding, fill, seed):
-    model = make()
+def test_padding_batch_and_order_do_not_matter(lengths, padding, fill, seed, pool_kernel):
+    model = make(pool_kernel)
     alone = [model(video[None]) for video in videos(lengths, seed)]
     order = torch.randperm(len(lengths), generator=torch.Generator().manual_seed(seed)).tolist()
     inputs = torch.full((len(lengths), max(lengths) + padding, 12), fill)
@@ -79,6 +86,22 @@ def test_shapes_and_range():
     assert output.mask.all()
     assert ((output.attn > 0) & (output.attn < 1)).all()
     torch.testing.assert_close(output.attn, output.extras['attn_modalities'].mean(-1, keepdim=True))
+
+
+def test_pooling_divides_by_the_whole_window_at_the_ends_of_a_video():
+    inputs = torch.stack(videos([6]))
+    plain, pooled = make()(inputs), make(3)(inputs)
+    for before, after in ((plain.cas, pooled.cas), (plain.attn, pooled.attn)):
+        torch.testing.assert_close(after[:, 2], before[:, 1:4].mean(dim=1), **CLOSE)
+        torch.testing.assert_close(after[:, 0], before[:, :2].sum(dim=1) / 3, **CLOSE)
+    torch.testing.assert_close(pooled.attn, pooled.extras['attn_modalities'].mean(-1, keepdim=True))
+    torch.testing.assert_close(pooled.feat, plain.feat)
+
+
+@pytest.mark.parametrize('kernel', [0, 2, -1, 3.0])
+def test_an_unsuitable_pool_kernel(kernel):
+    with pytest.raises(UserError, match='pool_kernel must be an odd number'):
+        make(kernel)
 
 
 def test_modalities_of_different_width():

@@ -12,14 +12,16 @@ import torch
 from mmwtal.registry import MODELS
 from mmwtal.structures import WTALDataSample
 
-LOSSES = {
-    'loss_mil': {'type': 'TopKMILLoss', 'topk_ratio': 7},
-    'loss_mil_supp': {'type': 'TopKMILLoss', 'topk_ratio': 7, 'suppressed': True},
-    'loss_coactivity': {'type': 'CoActivityLoss', 'num_pairs': 3, 'margin': 0.5},
-    'loss_mutual': {'type': 'AttentionMutualLoss'},
-    'loss_norm': {'type': 'AttentionNormLoss', 'loss_weight': 0.8},
-    'loss_guide': {'type': 'AttentionGuideLoss', 'loss_weight': 0.8},
-}
+
+def losses(topk_ratio: int) -> dict:
+    return {
+        'loss_mil': {'type': 'TopKMILLoss', 'topk_ratio': topk_ratio},
+        'loss_mil_supp': {'type': 'TopKMILLoss', 'topk_ratio': topk_ratio, 'suppressed': True},
+        'loss_coactivity': {'type': 'CoActivityLoss', 'num_pairs': 3, 'margin': 0.5},
+        'loss_mutual': {'type': 'AttentionMutualLoss'},
+        'loss_norm': {'type': 'AttentionNormLoss', 'loss_weight': 0.8},
+        'loss_guide': {'type': 'AttentionGuideLoss', 'loss_weight': 0.8},
+    }
 
 
 def recipe_weights(shapes: dict, seed: int) -> dict:
@@ -65,15 +67,19 @@ def our_name(repo_root, key: str) -> str:
     return f'{module.BASES["co2net"].renames[layer]}.{parameter}'
 
 
-def run(repo_root, *, shapes, batch, length, width, attention, classes, seed, labels):
+def run(repo_root, *, shapes, batch, length, width, attention, classes, seed, labels, topk_ratio=7, pool_kernel=1):
     """Return the output, the total loss and the norm of each gradient under the published names."""
     model = MODELS.build(
         {
             'type': 'WTALLocalizer',
             'num_classes': classes,
             'in_channels': width,
-            'backbone': {'type': 'CO2NetBackbone', 'attention_channels': attention},
-            'head': {'type': 'MILHead', 'losses': LOSSES},
+            'backbone': {
+                'type': 'CO2NetBackbone',
+                'attention_channels': attention,
+                'pool_kernel': pool_kernel,
+            },
+            'head': {'type': 'MILHead', 'losses': losses(topk_ratio), 'pool_kernel': pool_kernel},
         }
     ).eval()
     names = {key: our_name(repo_root, key) for key in shapes}
@@ -94,8 +100,9 @@ def assert_close(found: torch.Tensor, expected, relative: float = 1e-4) -> None:
     assert (found - expected).abs().max() <= relative * expected.abs().max()
 
 
-def test_stored_numbers_of_a_narrow_model(repo_root):
-    golden = json.loads((repo_root / 'tests/golden/co2net_small.json').read_text())
+@pytest.mark.parametrize('file', ['co2net_small.json', 'co2net_pool_small.json'])
+def test_stored_numbers_of_a_narrow_model(repo_root, file):
+    golden = json.loads((repo_root / 'tests/golden' / file).read_text())
     labels = torch.zeros(golden['B'], golden['num_classes'])
     for row, classes in zip(labels, golden['classes'], strict=True):
         row[classes] = 1
@@ -109,8 +116,12 @@ def test_stored_numbers_of_a_narrow_model(repo_root):
         classes=golden['num_classes'],
         seed=golden['seed'],
         labels=labels,
+        topk_ratio=golden.get('topk_ratio', 7),
+        pool_kernel=golden.get('pool_kernel', 1),
     )
     assert_close(output.cas[:, ::6], golden['cas'])
+    if 'attn_modalities' in golden:
+        assert_close(output.extras['attn_modalities'][:, ::6], golden['attn_modalities'])
     assert_close(output.attn[:, ::6], golden['attn'])
     assert_close(output.feat[:, ::6, ::8], golden['feat'])
     assert total == pytest.approx(golden['total_loss'], rel=1e-4)

@@ -142,7 +142,7 @@ def test_all_problems_are_reported_at_once(tool: ModuleType, tmp_path: Path) -> 
         'missing.npy: no such feature file',
         'an id must not hold "/"',
         'flat.npy: expected a two-dimensional array (T, D), found shape (5,)',
-        'wide.npy: expected width 8, as most files have, found 9',
+        'wide: expected width 8, as most have, found 9',
         'whole.npy: expected float16, float32 or float64, found int64',
         'pickled.npy: cannot be read',
         'empty.npy: cannot be read',

@@ -4,7 +4,7 @@
 
 FEATURES holds ``<video>.npy``, an array (T, D), for each video. LABELS.csv has rows ``video,label[;label...]`` for the
 training videos; an empty label makes a video a negative. ``--test-csv`` has rows ``video,start,end,label`` in seconds;
-``video,,,`` is a test video without instances. A header row is optional. See ``mmwtal/datasets/label_csv.py``.
+``video,,,`` is a test video without instances. A header row is optional. See ``mmwtal/conversion/label_csv.py``.
 
 The time grid comes from the options and from FEATURES/features.json where that exists. Where the stride is not known,
 ``--linear-time`` spreads each video's snippets evenly over its duration.
@@ -16,17 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from mmwtal.conversion.audit import ConversionLog, format_audit
 from mmwtal.conversion.data_root import FEATURES_NAME, DataRootWriter
 from mmwtal.conversion.feature_folder import needs_conversion, open_features
 from mmwtal.conversion.label_csv import Instance, read_durations, read_labels, read_segments
-from mmwtal.conversion.time_grid import GridOptions, TimeGrid, VideoTime
+from mmwtal.conversion.options import add_grid_options, grid_options, names
+from mmwtal.conversion.time_grid import TimeGrid, VideoTime, sidecar_content
 from mmwtal.formats.sidecar import read_sidecar
 from mmwtal.utils.cli import run_tool
 from mmwtal.utils.errors import UserError
-from mmwtal.utils.json_file import read_json_object
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,17 +59,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         '--train-subset', choices=('training', 'validation'), default='training', help='subset of the videos in LABELS'
     )
-    parser.add_argument('--fps', type=_positive, help='frames a second that stride and window count in')
-    parser.add_argument('--stride', type=_positive, help='frames from one snippet to the next')
-    parser.add_argument('--window', type=_positive, help='frames that a snippet sees; the stride if not stated')
-    parser.add_argument('--durations', type=Path, help='CSV: video,duration, in seconds')
-    parser.add_argument(
-        '--linear-time', action='store_true', help="spread each video's snippets evenly over its duration"
-    )
-    parser.add_argument('--classes', type=_names, help='class names a,b,... in order; else the labels, sorted')
-    parser.add_argument(
-        '--modalities', type=_modalities, help='channels of each modality in order, as in rgb=1024,flow=1024'
-    )
+    add_grid_options(parser)
+    parser.add_argument('--classes', type=names, help='class names a,b,... in order; else the labels, sorted')
     how = parser.add_mutually_exclusive_group()
     how.add_argument('--copy', dest='link', action='store_false', help='copy the feature files (default)')
     how.add_argument('--link', action='store_true', help='link to the feature files, which then have to stay')
@@ -99,7 +88,7 @@ def main(args: argparse.Namespace) -> None:
             if needs_conversion(array)
         ]
     grid = TimeGrid(
-        options=GridOptions(fps=args.fps, stride=args.stride, window=args.window, linear=args.linear_time),
+        options=grid_options(args),
         durations=read_durations(args.durations, problems) if args.durations else {},
         durations_path=args.durations,
         sidecar=sidecar,
@@ -107,7 +96,15 @@ def main(args: argparse.Namespace) -> None:
     )
     times = {video: time for video, array in arrays.items() if (time := grid.video(video, len(array)))}
     database = make_database(labels, times, args.train_subset, problems)
-    content = make_sidecar(args, grid, times, arrays, keep_all=in_place, problems=problems)
+    content = sidecar_content(
+        args.features,
+        grid,
+        times,
+        widths={array.shape[1] for array in arrays.values()},
+        modalities=args.modalities,
+        keep_all=in_place,
+        problems=problems,
+    )
     if problems:
         raise UserError('\n  '.join([f'nothing was written, {len(problems)} to mend:', *problems]))
     add_remarks(args.features, labels, times, log)
@@ -158,42 +155,6 @@ def make_database(
     return database
 
 
-def make_sidecar(
-    args: argparse.Namespace,
-    grid: TimeGrid,
-    times: Mapping[str, VideoTime],
-    arrays: Mapping[str, np.ndarray],
-    *,
-    keep_all: bool,
-    problems: list[str],
-) -> dict[str, Any]:
-    """Return the content of ``features.json``: what the feature folder's own says, completed.
-
-    Args:
-        args: The options.
-        grid: The time grid of the folder.
-        times: The time of each video.
-        arrays: The features of each video.
-        keep_all: Keep the entries of videos that are not converted, since the file is replaced in place.
-        problems: Contradictions about modalities are appended.
-    """
-    path = args.features / 'features.json'
-    content = dict(read_json_object(path, what='feature sidecar')) if path.exists() else {}
-    given = content.pop('videos', {})
-    videos = {video: entry for video, entry in given.items() if keep_all or video in times}
-    for video, time in times.items():
-        videos[video] = {**videos.get(video, {}), **time.grid}
-    if args.modalities is not None:
-        if content.get('modalities', args.modalities) != args.modalities:
-            problems.append(f'--modalities {args.modalities} contradicts {content["modalities"]} in {path}')
-        widths = {array.shape[1] for array in arrays.values()}
-        end = max(last for _, last in args.modalities.values())
-        if widths and widths != {end}:
-            problems.append(f'--modalities has {end} channels, the features have {", ".join(map(str, sorted(widths)))}')
-        content['modalities'] = args.modalities
-    return {**content, **grid.folder, 'videos': videos}
-
-
 def add_remarks(folder: Path, labels: Labels, times: Mapping[str, VideoTime], log: ConversionLog) -> None:
     """Record what was left out or taken for granted."""
     for path in sorted(folder.glob('*.npy')):
@@ -206,31 +167,6 @@ def add_remarks(folder: Path, labels: Labels, times: Mapping[str, VideoTime], lo
     for name in labels.classes:
         if name not in trained:
             log.remarks.append(f'no training video has the label {name}: it cannot be learned')
-
-
-def _positive(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float('inf'):
-        raise argparse.ArgumentTypeError(f'expected a number above 0, found {text}')
-    return value
-
-
-def _names(text: str) -> list[str]:
-    names = [name.strip() for name in text.split(',')]
-    if not all(names) or len(set(names)) != len(names):
-        raise argparse.ArgumentTypeError(f'expected distinct names a,b,..., found {text!r}')
-    return names
-
-
-def _modalities(text: str) -> dict[str, list[int]]:
-    ranges: dict[str, list[int]] = {}
-    end = 0
-    for part in text.split(','):
-        name, _, width = part.strip().partition('=')
-        if not name or name in ranges or not width.isdecimal() or int(width) == 0:
-            raise argparse.ArgumentTypeError(f'expected name=channels,..., as in rgb=1024,flow=1024, found {text!r}')
-        ranges[name] = [end, end := end + int(width)]
-    return ranges
 
 
 if __name__ == '__main__':

@@ -22,12 +22,18 @@ import numpy as np
 
 from mmwtal.conversion.audit import ConversionLog, format_audit
 from mmwtal.conversion.data_root import DataRootWriter
+from mmwtal.conversion.released_arrays import (
+    FPS,
+    STRIDE,
+    decoded,
+    make_database,
+    read_columns,
+    write_joint_features,
+)
+from mmwtal.conversion.thumos_text import read_stretches
 from mmwtal.utils.cli import run_tool
 from mmwtal.utils.errors import UserError
-from mmwtal.utils.files import read_text
-from mmwtal.utils.safe_pickle import load_object_array
 
-FPS, STRIDE = 25, 16
 SUBSETS = {'validation': 'training', 'test': 'test'}
 AMBIGUOUS_NAME = 'Ambiguous_test.txt'
 KNOWN_BAD = {
@@ -55,9 +61,8 @@ def build_parser() -> argparse.ArgumentParser:
 def main(args: argparse.Namespace) -> None:
     """Convert and print the audit."""
     log = ConversionLog(converter='thumos14', sources={'annotations': str(args.annotations)})
-    columns = read_columns(args.annotations)
-    classes = _decoded(columns['classlist'].tolist())
-    database = make_database(args.annotations, columns, classes)
+    columns = read_columns(args.annotations, optional=['extracted_fps'])
+    database = make_database(args.annotations, columns, decoded(columns['videoname'].tolist()), SUBSETS)
     add_ambiguous(args.annotations / AMBIGUOUS_NAME, database, log)
     add_remarks(columns, database, log)
     if args.features is not None:
@@ -68,78 +73,12 @@ def main(args: argparse.Namespace) -> None:
             'or run this again with --features and --overwrite'
         )
     writer = DataRootWriter(args.out, log=log, overwrite=args.overwrite, with_features=args.features is not None)
-    sidecar = None if args.features is None else write_features(args.features, list(database), writer)
+    sidecar = None
+    if args.features is not None:
+        sidecar = write_joint_features(args.features, database, writer, source='as released with the CO2-Net family')
+    classes = decoded(columns['classlist'].tolist())
     print(format_audit(writer.finish(database=database, classes=classes, sidecar=sidecar)))
     print(f'\ndata root: {args.out}')
-
-
-def read_columns(folder: Path) -> dict[str, np.ndarray]:
-    """Read the annotation arrays, one entry a video each (``classlist``: one a class).
-
-    Args:
-        folder: The annotation folder.
-
-    Raises:
-        UserError: If an array is missing, or they disagree about the number of videos.
-    """
-    if not folder.is_dir():
-        raise UserError(f'{folder} is no folder: expected the folder Thumos14reduced-Annotations')
-    names = ('videoname', 'subset', 'duration', 'segments', 'labels', 'labels_all', 'classlist')
-    missing = [f'{name}.npy' for name in names if not (folder / f'{name}.npy').is_file()]
-    if missing:
-        raise UserError(f'{folder} lacks {", ".join(missing)}: expected the files of Thumos14reduced-Annotations')
-    columns = {name: load_object_array(folder / f'{name}.npy') for name in names}
-    optional = folder / 'extracted_fps.npy'
-    if optional.is_file():
-        columns['extracted_fps'] = load_object_array(optional)
-    lengths = {name: len(column) for name, column in columns.items() if name != 'classlist'}
-    if len(set(lengths.values())) != 1:
-        raise UserError(f'{folder}: expected one entry a video in each array, found {lengths}')
-    columns['duration'] = columns['duration'].reshape(-1).astype(np.float64)
-    return columns
-
-
-def make_database(folder: Path, columns: Mapping[str, np.ndarray], classes: list[str]) -> dict[str, dict[str, Any]]:
-    """Return the ``database`` of ``annotations.json``.
-
-    Args:
-        folder: Where the arrays are from, for messages.
-        columns: What :func:`read_columns` returned.
-        classes: The class names.
-
-    Raises:
-        UserError: For all videos at once whose entries are inconsistent.
-    """
-    names, subsets = _decoded(columns['videoname'].tolist()), _decoded(columns['subset'].tolist())
-    database: dict[str, dict[str, Any]] = {}
-    problems = []
-    for i, (name, subset) in enumerate(zip(names, subsets, strict=True)):
-        segments, labels = columns['segments'][i], _decoded(columns['labels'][i])
-        of_video = _decoded(columns['labels_all'][i])
-        if name in database:
-            problems.append(f'{name} occurs more than once in videoname.npy')
-        if subset not in SUBSETS:
-            problems.append(f'{name}: expected the subset validation or test, found {subset!r}')
-        if len(segments) != len(labels):
-            problems.append(f'{name}: {len(segments)} segments, but {len(labels)} labels')
-        if any(len(segment) != 2 for segment in segments):
-            problems.append(f'{name}: expected [start, end] as each segment')
-        unknown = sorted(set(labels + of_video) - set(classes))
-        if unknown:
-            problems.append(f'{name}: classlist.npy lacks the labels {", ".join(unknown)}')
-        instances = [
-            {'label': label, 'segment': [float(time) for time in segment]}
-            for label, segment in zip(labels, segments, strict=False)
-        ]
-        database[name] = {
-            'subset': SUBSETS.get(subset, subset),
-            'duration': float(columns['duration'][i]),
-            'annotations': instances,
-            'labels': of_video,
-        }
-    if problems:
-        raise UserError('\n  '.join([f'{folder}: {len(problems)} faulty entries:', *problems]))
-    return database
 
 
 def add_ambiguous(path: Path, database: dict[str, dict[str, Any]], log: ConversionLog) -> None:
@@ -156,18 +95,14 @@ def add_ambiguous(path: Path, database: dict[str, dict[str, Any]], log: Conversi
     if not path.is_file():
         log.remarks.append(f'{path.name} is absent: no ambiguous stretches, so protocols that need them filter nothing')
         return
-    for number, line in enumerate(read_text(path, what='file of ambiguous stretches').splitlines(), start=1):
-        fields = line.split()
-        if not fields:
-            continue
-        try:
-            name, start, end = fields[0], *map(float, fields[1:])
-        except ValueError as error:
-            raise UserError(f'{path}, line {number}: expected "video start end" in seconds, found {line!r}') from error
+    problems: list[str] = []
+    for name, start, end in read_stretches(path, problems):
         if name in database:
             database[name].setdefault('ambiguous', []).append([start, end])
         else:
             log.drop(f'ambiguous stretch [{start:g}, {end:g}] of {name}', 'the annotations lack the video')
+    if problems:
+        raise UserError('\n  '.join([f'{path}: {len(problems)} faulty lines:', *problems]))
 
 
 def add_remarks(columns: Mapping[str, np.ndarray], database: Mapping[str, Any], log: ConversionLog) -> None:
@@ -181,55 +116,6 @@ def add_remarks(columns: Mapping[str, np.ndarray], database: Mapping[str, Any], 
     log.remarks.append(f'{stretches} ambiguous stretches')
     for name, reason in KNOWN_BAD.items():
         log.remarks.append(f'known to be bad: {name} ({"kept" if name in database else "absent"}): {reason}')
-
-
-def write_features(path: Path, names: list[str], writer: DataRootWriter) -> dict[str, Any]:
-    """Split the joint feature file into one file a video, in one pass with one video in memory.
-
-    Args:
-        path: An object array of (T, D), RGB in the first half of the channels and flow in the second; in the order of
-            ``videoname.npy``.
-        names: The video ids in that order.
-        writer: Takes the features.
-
-    Returns:
-        The sidecar.
-
-    Raises:
-        UserError: If the file does not hold one feature array a video.
-    """
-    count = 0
-
-    def visit(features: np.ndarray) -> None:
-        nonlocal count
-        if count == len(names):
-            raise UserError(f'{path}: expected features of {count} videos, as the annotations have, found more')
-        writer.add_features(names[count], features)
-        count += 1
-
-    result = load_object_array(path, visit=visit)
-    if count != len(names) or result.shape != (count,):
-        raise UserError(
-            f'{path}: expected one array (T, D) for each of the {len(names)} videos of the annotations, '
-            f'found {count} in an array of shape {result.shape}'
-        )
-    widths = {facts.width for facts in writer.facts.values()}
-    width = min(widths)
-    if len(widths) > 1 or width % 2:
-        raise UserError(f'{path}: expected features of one even width (RGB and flow), found {sorted(widths)}')
-    modalities = {'rgb': [0, width // 2], 'flow': [width // 2, width]}
-    return {
-        'fps': FPS,
-        'stride': STRIDE,
-        'window': STRIDE,
-        'model': 'I3D, RGB and flow, as released with the CO2-Net family',
-        'width': width,
-        'modalities': modalities,
-    }
-
-
-def _decoded(names: Any) -> list[str]:
-    return [name.decode('utf-8') if isinstance(name, bytes) else str(name) for name in names]
 
 
 if __name__ == '__main__':

@@ -20,6 +20,7 @@ from mmwtal.evaluation.protocols import get_protocol
 from mmwtal.evaluation.result import EvaluationResult
 from mmwtal.evaluation.tious import parse_tious
 from mmwtal.evaluation.video_lists import VIDEO_LISTS, get_video_list
+from mmwtal.formats.video_list import read_video_list
 from mmwtal.registry import METRICS
 from mmwtal.utils.errors import UserError
 from mmwtal.version import __version__
@@ -47,6 +48,9 @@ class WTALMetric(BaseMetric):
         tious: Thresholds, as numbers or as ``'START:STOP:STEP'``; the rule's own by default.
         videos: The videos to evaluate: the name of a list, see :mod:`mmwtal.evaluation.video_lists`, or a file with one
             id a line, relative to ``data_root`` or absolute; by default the whole subset.
+        blocked: File of ids of videos that do not count, relative to ``data_root`` or absolute; see
+            :func:`~mmwtal.formats.video_list.read_video_list`. Instances and predictions in them are left out, with a
+            message; the hash of the video list changes with it.
         prefix: Put before the names of the returned values, with a slash.
 
     Raises:
@@ -64,6 +68,7 @@ class WTALMetric(BaseMetric):
         protocol: str = 'wtal_grid',
         tious: str | Iterable[float] | None = None,
         videos: str | None = None,
+        blocked: str | Path | None = None,
         prefix: str | None = None,
     ) -> None:
         super().__init__(prefix=prefix)
@@ -71,6 +76,13 @@ class WTALMetric(BaseMetric):
         self.tious = parse_tious(self.protocol.default_tious if tious is None else tious)
         root = Path(data_root).expanduser()
         self.ground_truth = read_ground_truth(root / ann_file, subset)
+        self._blocked = frozenset(() if blocked is None else read_video_list(root / Path(blocked).expanduser()))
+        if self._blocked:
+            every = self.ground_truth
+            self.ground_truth = every.without(self._blocked)
+            count = len(every.video_ids) - len(self.ground_truth.video_ids)
+            message = f'{count} of {len(every.video_ids)} videos of the ground truth left out: in {blocked}'
+            print_log(message, logger='current')
         self.videos = None
         if videos is not None:
             self.videos = get_video_list(videos if videos in VIDEO_LISTS else root / videos)
@@ -129,7 +141,7 @@ class WTALMetric(BaseMetric):
 
     def compute_metrics(self, results: list[VideoDetections]) -> dict[str, float]:
         """Evaluate the predictions of all ranks; a video's first entry counts."""
-        by_video = {entry[0]: entry for entry in reversed(results)}
+        by_video = {entry[0]: entry for entry in reversed(results) if entry[0] not in self._blocked}
         self._check_videos(by_video)
         detections = self._detections([by_video[video] for video in sorted(by_video)])
         # A class that the model knows is not an unknown one, also where the annotation file never mentions it.

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from mmwtal.models.backbones.base import BackboneOutput, BaseBackbone
-from mmwtal.models.layers import LEAKY_SLOPE, initialise_convolutions, masked, temporal_mean
+from mmwtal.models.layers import LEAKY_SLOPE, TemporalAveragePool, initialise_convolutions, masked, temporal_mean
 from mmwtal.registry import MODELS
 from mmwtal.utils.errors import UserError
 
@@ -84,9 +84,11 @@ class CO2NetBackbone(BaseBackbone):
         attention_channels: Hidden width of the attentions.
         dropout: Probability within the consensus modules.
         fusion_dropout: Probability after the fusion.
+        pool_kernel: Snippets over which the attentions are averaged, odd; 1 leaves them as they are. The published
+            code pools on ActivityNet only, the class activation sequence too: set the head's to the same.
 
     Raises:
-        UserError: If the widths of the modalities do not add up to ``in_channels``.
+        UserError: If the widths of the modalities do not add up to ``in_channels``, or the kernel is not odd.
     """
 
     def __init__(
@@ -97,6 +99,7 @@ class CO2NetBackbone(BaseBackbone):
         attention_channels: int = 512,
         dropout: float = 0.5,
         fusion_dropout: float = 0.7,
+        pool_kernel: int = 1,
     ) -> None:
         super().__init__()
         first, second = self.modalities = _modality_widths(in_channels, modalities)
@@ -109,6 +112,7 @@ class CO2NetBackbone(BaseBackbone):
         self.fusion = nn.Conv1d(in_channels, in_channels, 1)
         self.activation = nn.LeakyReLU(LEAKY_SLOPE)
         self.fusion_dropout = nn.Dropout(fusion_dropout)
+        self.pool = TemporalAveragePool(kernel=pool_kernel)
         self.out_channels = in_channels
         initialise_convolutions(self)
 
@@ -119,7 +123,7 @@ class CO2NetBackbone(BaseBackbone):
         flow_filtered, flow_attn = self.flow(flow, rgb, mask)
         fused = masked(self.fusion(torch.cat([rgb_filtered, flow_filtered], dim=1)), mask)
         feat = self.fusion_dropout(self.activation(fused))
-        attn_modalities = torch.cat([rgb_attn, flow_attn], dim=1).transpose(1, 2)
+        attn_modalities = self.pool(torch.cat([rgb_attn, flow_attn], dim=1), mask).transpose(1, 2)
         return BackboneOutput(
             feat=feat.transpose(1, 2),
             attn=attn_modalities.mean(dim=-1, keepdim=True),

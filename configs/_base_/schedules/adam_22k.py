@@ -1,0 +1,3 @@
+# Adam without a learning rate schedule, as CO2-Net trains on ActivityNet.
+train_cfg = dict(type='WTALTrainLoop', max_iters=22000)
+optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=3e-5, weight_decay=5e-4))

@@ -1,0 +1,158 @@
+"""Reading the annotation and feature arrays that W-TALC, CO2-Net and their successors release.
+
+A folder of ``.npy`` files has one entry a video in each, and one file holds the features of all videos in the same
+order. Both hold pickled Python objects; they are read without running anything.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmwtal.conversion.data_root import DataRootWriter
+from mmwtal.utils.errors import UserError
+from mmwtal.utils.safe_pickle import load_object_array
+
+# What the published code of this family takes for granted of all its I3D features.
+FPS, STRIDE = 25, 16
+_REQUIRED = ('videoname', 'subset', 'duration', 'segments', 'labels', 'labels_all', 'classlist')
+
+
+def read_columns(folder: Path, *, optional: Sequence[str] = ()) -> dict[str, np.ndarray]:
+    """Read the annotation arrays, one entry a video each (``classlist``: one a class).
+
+    Args:
+        folder: The annotation folder.
+        optional: Further arrays that are read where they exist.
+
+    Raises:
+        UserError: If an array is missing, or they disagree about the number of videos.
+    """
+    if not folder.is_dir():
+        raise UserError(f'{folder} is no folder: expected a folder such as Thumos14reduced-Annotations')
+    missing = [f'{name}.npy' for name in _REQUIRED if not (folder / f'{name}.npy').is_file()]
+    if missing:
+        raise UserError(f'{folder} lacks {", ".join(missing)}: expected the files of Thumos14reduced-Annotations')
+    present = [*_REQUIRED, *(name for name in optional if (folder / f'{name}.npy').is_file())]
+    columns = {name: load_object_array(folder / f'{name}.npy') for name in present}
+    lengths = {name: len(column) for name, column in columns.items() if name != 'classlist'}
+    if len(set(lengths.values())) != 1:
+        raise UserError(f'{folder}: expected one entry a video in each array, found {lengths}')
+    columns['duration'] = columns['duration'].reshape(-1).astype(np.float64)
+    return columns
+
+
+def make_database(
+    folder: Path, columns: Mapping[str, np.ndarray], names: Sequence[str], subsets: Mapping[str, str]
+) -> dict[str, dict[str, Any]]:
+    """Return the ``database`` of ``annotations.json``.
+
+    Args:
+        folder: Where the arrays are from, for messages.
+        columns: What :func:`read_columns` returned.
+        names: The ids of the videos.
+        subsets: Our name of each of the arrays' subsets.
+
+    Raises:
+        UserError: For all videos at once whose entries are inconsistent.
+    """
+    classes = decoded(columns['classlist'].tolist())
+    database: dict[str, dict[str, Any]] = {}
+    problems = []
+    for i, (name, subset) in enumerate(zip(names, decoded(columns['subset'].tolist()), strict=True)):
+        segments, labels = columns['segments'][i], decoded(columns['labels'][i])
+        of_video = decoded(columns['labels_all'][i])
+        if name in database:
+            problems.append(f'{name} occurs more than once')
+        if subset not in subsets:
+            problems.append(f'{name}: expected the subset {" or ".join(subsets)}, found {subset!r}')
+        if len(segments) != len(labels):
+            problems.append(f'{name}: {len(segments)} segments, but {len(labels)} labels')
+        if any(len(segment) != 2 for segment in segments):
+            problems.append(f'{name}: expected [start, end] as each segment')
+        unknown = sorted(set(labels + of_video) - set(classes))
+        if unknown:
+            problems.append(f'{name}: classlist.npy lacks the labels {", ".join(unknown)}')
+        instances = [
+            {'label': label, 'segment': [float(time) for time in segment]}
+            for label, segment in zip(labels, segments, strict=False)
+        ]
+        database[name] = {
+            'subset': subsets.get(subset, subset),
+            'duration': float(columns['duration'][i]),
+            'annotations': instances,
+            'labels': of_video,
+        }
+    if problems:
+        raise UserError('\n  '.join([f'{folder}: {len(problems)} faulty entries:', *problems]))
+    return database
+
+
+def write_joint_features(
+    path: Path, database: dict[str, dict[str, Any]], writer: DataRootWriter, *, source: str
+) -> dict[str, Any]:
+    """Split the joint feature file into one file a video, in one pass with one video in memory.
+
+    Args:
+        path: An object array of (T, D), RGB in the first half of the channels and flow in the second; in the order of
+            the annotation arrays.
+        database: The entries of the videos in that order. A video whose array has no snippet leaves it, which the log
+            says: nothing can be learned or predicted from it.
+        writer: Takes the features.
+        source: Whose features they are, for the sidecar.
+
+    Returns:
+        The sidecar.
+
+    Raises:
+        UserError: If the file does not hold one feature array a video.
+    """
+    names = list(database)
+    count = 0
+
+    def visit(features: np.ndarray) -> None:
+        nonlocal count
+        if count == len(names):
+            raise UserError(f'{path}: expected features of {count} videos, as the annotations have, found more')
+        name = names[count]
+        count += 1
+        if features.ndim == 2 and not len(features):
+            instances = len(database.pop(name)['annotations'])
+            writer.log.drop(name, f'its features have no snippet; {instances} instances left with it')
+        else:
+            writer.add_features(name, features)
+
+    result = load_object_array(path, visit=visit)
+    if count != len(names) or result.shape != (count,):
+        raise UserError(
+            f'{path}: expected one array (T, D) for each of the {len(names)} videos of the annotations, '
+            f'found {count} in an array of shape {result.shape}'
+        )
+    widths = {facts.width for facts in writer.facts.values()}
+    width = min(widths, default=0)
+    if len(widths) != 1 or width % 2:
+        raise UserError(f'{path}: expected features of one even width (RGB and flow), found {sorted(widths)}')
+    return joint_sidecar(width // 2, width // 2, source=source)
+
+
+def joint_sidecar(rgb: int, flow: int, *, source: str) -> dict[str, Any]:
+    """Return what ``features.json`` states of RGB channels followed by flow channels, on the time grid of this family.
+
+    Args:
+        rgb: Number of RGB channels.
+        flow: Number of flow channels.
+        source: Whose features they are.
+    """
+    return {
+        'fps': FPS,
+        'stride': STRIDE,
+        'window': STRIDE,
+        'model': f'I3D, RGB and flow, {source}',
+        'modalities': {'rgb': [0, rgb], 'flow': [rgb, rgb + flow]},
+    }
+
+
+def decoded(names: Any) -> list[str]:
+    """Return names as strings: arrays that Python 2 wrote hold bytes."""
+    return [name.decode('utf-8') if isinstance(name, bytes) else str(name) for name in names]

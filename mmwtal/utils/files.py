@@ -47,11 +47,10 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Write a file that appears under its name only when it is complete and on disk.
 
     Args:
-        path: Its name; an existing file is replaced. A link stays, what it leads to is replaced; what is no regular
-            file (a device, a pipe) is written into.
+        path: Its name; an existing file, or a link, is replaced; what is no regular file (a device, a pipe) is written
+            into.
         write: Writes the content into the file that it is given.
     """
-    path = path.resolve()
     if path.exists() and not path.is_file():
         with path.open('wb') as special:
             write(special)

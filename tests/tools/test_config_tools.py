@@ -53,7 +53,7 @@ def test_a_sound_config(folder, run):
     code, out, err = run('check_config.py', 'leaf.py')
     assert (code, err) == (0, '')
     assert out.splitlines()[0] == 'leaf.py: ok'
-    assert 'not checked: base.py:8: custom_hooks.0.momentum: EMAHook.__init__ takes any argument' in out
+    assert 'not checked' not in out
 
 
 def test_every_config_is_reported(folder, run):

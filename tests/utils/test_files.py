@@ -3,7 +3,7 @@ import codecs
 import pytest
 
 from mmwtal.utils.errors import UserError
-from mmwtal.utils.files import read_text
+from mmwtal.utils.files import read_text, write_atomically
 
 
 @pytest.mark.parametrize('mark', [b'', codecs.BOM_UTF8])
@@ -25,3 +25,16 @@ def test_another_encoding_is_named_with_its_place(tmp_path):
     path.write_bytes('a\nb,größe\n'.encode('latin-1'))
     with pytest.raises(UserError, match=r'latin\.csv is not UTF-8 text \(line 2, byte 0xf6\): save it as UTF-8'):
         read_text(path, what='label file')
+
+
+def test_a_device_is_written_into_and_a_link_is_replaced(tmp_path):
+    target, link = tmp_path / 'target', tmp_path / 'link'
+    target.write_bytes(b'old')
+    link.symlink_to(target)
+    write_atomically(link, lambda file: file.write(b'new'))
+    assert (target.read_bytes(), link.read_bytes(), link.is_symlink()) == (b'old', b'new', False)
+    null = tmp_path / 'null'
+    null.symlink_to('/dev/null')
+    write_atomically(null, lambda file: file.write(b'gone'))
+    assert null.is_symlink()
+    assert not list(tmp_path.glob('.*.tmp'))

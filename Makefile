@@ -23,7 +23,7 @@ quickstart: $(RUNTIME) data/synthetic/annotations.json ## train and test the emb
 	$(BIN)/python tools/test.py configs/quick/$(QUICK).py work_dirs/$(QUICK)
 
 test: $(TESTS) ## all tests except those that take minutes (pytest -m slow)
-	$(BIN)/python -m pytest -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
 lint: $(LINT) ## style and types
 	$(BIN)/ruff check .

@@ -43,6 +43,11 @@ def temporary_name(path: Path) -> Path:
     return path.with_name(f'.{path.name}.{os.getpid()}.tmp')
 
 
+def real_path(path: Path) -> Path:
+    """Return an absolute path without links; unlike ``Path.resolve`` also for a link that leads to itself."""
+    return Path(os.path.realpath(path))
+
+
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Write a file that appears under its name only when it is complete and on disk.
 
@@ -51,7 +56,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
             file (a device, a pipe) is written into.
         write: Writes the content into the file that it is given.
     """
-    path = path.resolve()
+    path = real_path(path)
     if path.exists() and not path.is_file():
         with path.open('wb') as special:
             write(special)

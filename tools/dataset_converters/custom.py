@@ -26,6 +26,7 @@ from mmwtal.conversion.time_grid import GridOptions, TimeGrid, VideoTime
 from mmwtal.formats.sidecar import read_sidecar
 from mmwtal.utils.cli import run_tool
 from mmwtal.utils.errors import UserError
+from mmwtal.utils.files import real_path
 from mmwtal.utils.json_file import read_json_object
 
 
@@ -89,7 +90,7 @@ def main(args: argparse.Namespace) -> None:
     log = ConversionLog(converter='custom', sources=sources)
     labels = read_all_labels(args, problems)
     sidecar = read_sidecar(args.features)
-    in_place = (args.out / FEATURES_NAME).resolve() == args.features.resolve()
+    in_place = real_path(args.out / FEATURES_NAME) == real_path(args.features)
     arrays = open_features(args.features, labels.videos, sidecar, problems)
     if in_place:
         problems += [
@@ -180,7 +181,10 @@ def make_sidecar(
     path = args.features / 'features.json'
     content = dict(read_json_object(path, what='feature sidecar')) if path.exists() else {}
     given = content.pop('videos', {})
-    videos = {video: entry for video, entry in given.items() if keep_all or video in times}
+    # What an entry that is no object is, is among the problems already.
+    videos = {
+        video: entry for video, entry in given.items() if isinstance(entry, dict) and (keep_all or video in times)
+    }
     for video, time in times.items():
         videos[video] = {**videos.get(video, {}), **time.grid}
     if args.modalities is not None:
@@ -189,7 +193,10 @@ def make_sidecar(
         widths = {array.shape[1] for array in arrays.values()}
         end = max(last for _, last in args.modalities.values())
         if widths and widths != {end}:
-            problems.append(f'--modalities has {end} channels, the features have {", ".join(map(str, sorted(widths)))}')
+            turned = {len(array) for array in arrays.values()} == {end}
+            hint = '; the arrays look like (D, T): store them transposed, as (T, D)' if turned else ''
+            found = ', '.join(map(str, sorted(widths)))
+            problems.append(f'--modalities has {end} channels, the features have {found}{hint}')
         content['modalities'] = args.modalities
     return {**content, **grid.folder, 'videos': videos}
 

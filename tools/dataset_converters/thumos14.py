@@ -14,6 +14,8 @@ What the files mean, and what is done with it:
 """
 
 import argparse
+import math
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,10 +24,12 @@ import numpy as np
 
 from mmwtal.conversion.audit import ConversionLog, format_audit
 from mmwtal.conversion.data_root import DataRootWriter
+from mmwtal.evaluation.json_source import numbers
+from mmwtal.formats.annotations import class_names, video_id_problem
 from mmwtal.utils.cli import run_tool
 from mmwtal.utils.errors import UserError
 from mmwtal.utils.files import read_text
-from mmwtal.utils.safe_pickle import load_object_array
+from mmwtal.utils.safe_pickle import load_object_array, read_object_array_shape
 
 FPS, STRIDE = 25, 16
 SUBSETS = {'validation': 'training', 'test': 'test'}
@@ -56,12 +60,18 @@ def main(args: argparse.Namespace) -> None:
     """Convert and print the audit."""
     log = ConversionLog(converter='thumos14', sources={'annotations': str(args.annotations)})
     columns = read_columns(args.annotations)
-    classes = _decoded(columns['classlist'].tolist())
+    classes = list(class_names(_decoded(columns['classlist'], 'classlist.npy'), origin='classlist.npy'))
     database = make_database(args.annotations, columns, classes)
     add_ambiguous(args.annotations / AMBIGUOUS_NAME, database, log)
     add_remarks(columns, database, log)
     if args.features is not None:
         log.sources['features'] = str(args.features)
+        shape = read_object_array_shape(args.features)
+        if shape != (len(database),):
+            raise UserError(
+                f'{args.features}: expected one array (T, D) for each of the {len(database)} videos of the '
+                f'annotations, found an array of shape {shape}'
+            )
     else:
         log.remarks.append(
             'no features were converted: add them as features/<video id>.npy with a features.json, '
@@ -92,10 +102,10 @@ def read_columns(folder: Path) -> dict[str, np.ndarray]:
     optional = folder / 'extracted_fps.npy'
     if optional.is_file():
         columns['extracted_fps'] = load_object_array(optional)
-    lengths = {name: len(column) for name, column in columns.items() if name != 'classlist'}
-    if len(set(lengths.values())) != 1:
-        raise UserError(f'{folder}: expected one entry a video in each array, found {lengths}')
-    columns['duration'] = columns['duration'].reshape(-1).astype(np.float64)
+    shapes = {name: column.shape for name, column in columns.items()}
+    lengths = {shape[:1] for name, shape in shapes.items() if name != 'classlist'}
+    if len(lengths) != 1 or () in shapes.values():
+        raise UserError(f'{folder}: expected one entry a video in each array, found the shapes {shapes}')
     return columns
 
 
@@ -110,36 +120,46 @@ def make_database(folder: Path, columns: Mapping[str, np.ndarray], classes: list
     Raises:
         UserError: For all videos at once whose entries are inconsistent.
     """
-    names, subsets = _decoded(columns['videoname'].tolist()), _decoded(columns['subset'].tolist())
+    names = _decoded(columns['videoname'].tolist(), 'videoname.npy')
     database: dict[str, dict[str, Any]] = {}
-    problems = []
-    for i, (name, subset) in enumerate(zip(names, subsets, strict=True)):
-        segments, labels = columns['segments'][i], _decoded(columns['labels'][i])
-        of_video = _decoded(columns['labels_all'][i])
-        if name in database:
-            problems.append(f'{name} occurs more than once in videoname.npy')
-        if subset not in SUBSETS:
-            problems.append(f'{name}: expected the subset validation or test, found {subset!r}')
-        if len(segments) != len(labels):
-            problems.append(f'{name}: {len(segments)} segments, but {len(labels)} labels')
-        if any(len(segment) != 2 for segment in segments):
-            problems.append(f'{name}: expected [start, end] as each segment')
-        unknown = sorted(set(labels + of_video) - set(classes))
-        if unknown:
-            problems.append(f'{name}: classlist.npy lacks the labels {", ".join(unknown)}')
-        instances = [
-            {'label': label, 'segment': [float(time) for time in segment]}
-            for label, segment in zip(labels, segments, strict=False)
-        ]
-        database[name] = {
-            'subset': SUBSETS.get(subset, subset),
-            'duration': float(columns['duration'][i]),
-            'annotations': instances,
-            'labels': of_video,
-        }
+    problems = [f'{name} occurs more than once in videoname.npy' for name, count in Counter(names).items() if count > 1]
+    for i, name in enumerate(names):
+        try:
+            database[name] = _entry({key: column[i] for key, column in columns.items() if key != 'classlist'}, classes)
+        except UserError as error:
+            problems.append(f'{name}: {error}')
     if problems:
         raise UserError('\n  '.join([f'{folder}: {len(problems)} faulty entries:', *problems]))
     return database
+
+
+def _entry(fields: Mapping[str, Any], classes: list[str]) -> dict[str, Any]:
+    """Return the entry of one video; raise a UserError that names all its faults."""
+    problems = [problem] if (problem := video_id_problem(_decoded([fields['videoname']], 'videoname')[0])) else []
+    subset = _decoded([fields['subset']], 'subset')[0]
+    labels, of_video = (_decoded(fields[key], key) for key in ('labels', 'labels_all'))
+    segments = [numbers([segment], (2,)) for segment in _listed(fields['segments'], 'segments')]
+    duration = numbers([np.asarray(fields['duration'], dtype=object).reshape(-1).tolist()], (1,))
+    if subset not in SUBSETS:
+        problems.append(f'expected the subset validation or test, found {subset!r}')
+    if len(segments) != len(labels):
+        problems.append(f'{len(segments)} segments, but {len(labels)} labels')
+    if any(segment is None for segment in segments):
+        problems.append('expected [start, end] in seconds as each segment')
+    if duration is None or duration[0, 0] <= 0:
+        problems.append(f'expected the duration in seconds, found {fields["duration"]}')
+    unknown = sorted(set(labels + of_video) - set(classes))
+    if unknown:
+        problems.append(f'classlist.npy lacks the labels {", ".join(unknown)}')
+    if problems or duration is None:
+        raise UserError('; '.join(problems))
+    times = [segment[0].tolist() for segment in segments if segment is not None]
+    return {
+        'subset': SUBSETS[subset],
+        'duration': float(duration[0, 0]),
+        'annotations': [{'label': name, 'segment': time} for name, time in zip(labels, times, strict=True)],
+        'labels': of_video,
+    }
 
 
 def add_ambiguous(path: Path, database: dict[str, dict[str, Any]], log: ConversionLog) -> None:
@@ -164,6 +184,8 @@ def add_ambiguous(path: Path, database: dict[str, dict[str, Any]], log: Conversi
             name, start, end = fields[0], *map(float, fields[1:])
         except ValueError as error:
             raise UserError(f'{path}, line {number}: expected "video start end" in seconds, found {line!r}') from error
+        if not math.isfinite(start) or not math.isfinite(end):
+            raise UserError(f'{path}, line {number}: expected finite seconds, found {line!r}')
         if name in database:
             database[name].setdefault('ambiguous', []).append([start, end])
         else:
@@ -173,7 +195,7 @@ def add_ambiguous(path: Path, database: dict[str, dict[str, Any]], log: Conversi
 def add_remarks(columns: Mapping[str, np.ndarray], database: Mapping[str, Any], log: ConversionLog) -> None:
     """Add what is known of these files to the log."""
     if 'extracted_fps' in columns:
-        stated = ', '.join(f'{fps:g}' for fps in np.unique(columns['extracted_fps']))
+        stated = ', '.join(dict.fromkeys(map(str, columns['extracted_fps'].reshape(-1).tolist())))
         log.remarks.append(
             f'extracted_fps.npy says {stated} and is ignored: the released features have {FPS} fps and stride {STRIDE}'
         )
@@ -228,8 +250,24 @@ def write_features(path: Path, names: list[str], writer: DataRootWriter) -> dict
     }
 
 
-def _decoded(names: Any) -> list[str]:
-    return [name.decode('utf-8') if isinstance(name, bytes) else str(name) for name in names]
+def _decoded(names: Any, origin: str) -> list[str]:
+    """Return names as texts; raise a UserError for anything else."""
+    try:
+        decoded = [name.decode() if isinstance(name, bytes) else name for name in _listed(names, origin)]
+    except UnicodeDecodeError as error:
+        raise UserError(f'{origin}: {error.object!r} is not UTF-8') from error
+    for name in decoded:
+        if not isinstance(name, str) or not name.isprintable() or not name:
+            raise UserError(f'{origin}: expected names, found {name!r:.80}')
+    return [str(name) for name in decoded]
+
+
+def _listed(value: Any, origin: str) -> list[Any]:
+    if isinstance(value, np.ndarray) and value.ndim:
+        return value.tolist()
+    if not isinstance(value, list | tuple):
+        raise UserError(f'{origin}: expected a list, found {value!r:.80}')
+    return list(value)
 
 
 if __name__ == '__main__':

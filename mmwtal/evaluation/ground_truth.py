@@ -49,7 +49,7 @@ class GroundTruth:
     @property
     def video_list_hash(self) -> str:
         """Twelve hexadecimal digits that change with the set of videos, not with its order."""
-        return sha256('\n'.join(sorted(self.video_ids)).encode()).hexdigest()[:12]
+        return sha256('\n'.join(sorted(self.video_ids)).encode(errors='backslashreplace')).hexdigest()[:12]
 
     def restricted_to(self, classes: Iterable[str]) -> 'GroundTruth':
         """Return the instances of some classes, in all videos; for a model that knows a part of the classes.

@@ -23,7 +23,7 @@ from mmwtal.evaluation.comparison import COMMON_TIOUS, Comparison, compare_proto
 from mmwtal.evaluation.protocols import ALL
 from mmwtal.utils.cli import run_tool
 from mmwtal.utils.errors import UserError
-from mmwtal.utils.files import write_atomically
+from mmwtal.utils.files import real_path, write_atomically
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -58,8 +58,8 @@ def main(args: argparse.Namespace) -> None:
         raise UserError(f'--out {args.out}: there is no folder {args.out.parent}; create it first')
     if args.out is not None and args.out.is_dir():
         raise UserError(f'--out {args.out}: cannot be written, it is a folder; name a file')
-    inputs = [Path(name).resolve() for name in (args.predictions, args.ground_truth)]
-    if args.out is not None and args.out.resolve() in inputs:
+    inputs = [real_path(Path(name)) for name in (args.predictions, args.ground_truth)]
+    if args.out is not None and real_path(args.out) in inputs:
         raise UserError(f'--out {args.out}: this is an input; name another file')
     rules = get_protocols(args.protocol)
     tious = None if args.tious is None else parse_tious(args.tious)

@@ -1,5 +1,7 @@
 """What a run needs of the machine: processes, precision, a folder that can be written."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mmengine.config import Config
@@ -32,13 +34,23 @@ def build_runner(cfg: Config) -> Runner:
     Raises:
         UserError: If a constructor refuses a value.
     """
-    try:
+    seed = cfg.get('randomness', {}).get('seed')
+    if seed is not None and not 0 <= seed < 2**32:
+        raise UserError(f'randomness.seed must be from 0 to 2^32 - 1, found {seed}')
+    with refused_values():
         runner = Runner.from_cfg(cfg)
         if runner.optim_wrapper is not None:
             runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    return runner
+
+
+@contextmanager
+def refused_values() -> Iterator[None]:
+    """Turn the ValueError with which a constructor refuses a value of the config into a UserError."""
+    try:
+        yield
     except ValueError as error:
         raise UserError(f'the config has a value that cannot be used: {error}') from error
-    return runner
 
 
 def use_amp(cfg: Config) -> None:

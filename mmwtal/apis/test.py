@@ -12,7 +12,7 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
-from mmwtal.apis.runtime import build_runner, make_work_dir, prepare_runtime
+from mmwtal.apis.runtime import build_runner, make_work_dir, prepare_runtime, refused_values
 from mmwtal.apis.settings import check_against_data, resolve_auto
 from mmwtal.engine.checkpoint import find_checkpoint, load_weights, read_checkpoint
 from mmwtal.engine.train_loop import unwrap
@@ -77,15 +77,20 @@ def test_localizer(
 
     runner = build_runner(cfg)
     load_weights(unwrap(runner.model), saved, path)
-    dataset = runner.test_dataloader.dataset
+    with refused_values():
+        dataset = runner.test_dataloader.dataset
     check_against_data(unwrap(runner.model), dataset, saved)
+    metric = _metric(runner)
+    _check_shared_videos(dataset, metric)
     runner.test()
     if not is_main_process():
         return None
-    result, predictions = _results(runner)
+    result = metric.result
+    assert result is not None
+    assert metric.predictions is not None
     meta = _meta(cfg, path, saved, result) | _external_scores_meta(dataset)
     meta['left_out'] = list(dataset.left_out)
-    _write_json(predictions_file, {**predictions, 'meta': meta})
+    _write_json(predictions_file, {**metric.predictions, 'meta': meta})
     _write_json(result_file, {**result.to_dict(), 'meta': meta})
     return TestReport(
         result=result,
@@ -97,11 +102,22 @@ def test_localizer(
     )
 
 
-def _results(runner: Runner) -> tuple[EvaluationResult, dict[str, Any]]:
+def _metric(runner: Runner) -> WTALMetric:
     for metric in runner.test_evaluator.metrics:
-        if isinstance(metric, WTALMetric) and metric.result is not None and metric.predictions is not None:
-            return metric.result, metric.predictions
+        if isinstance(metric, WTALMetric):
+            return metric
     raise UserError("test_evaluator holds no metric of type 'WTALMetric', which makes predictions and scores")
+
+
+def _check_shared_videos(dataset: Any, metric: WTALMetric) -> None:
+    """Check before the inference that there is something to evaluate."""
+    truth = metric.ground_truth
+    if set(truth.video_ids).isdisjoint(dataset.video_ids):
+        raise UserError(
+            f'test_dataloader has subset {dataset.subset!r} of {dataset.ann_file}, test_evaluator subset '
+            f'{truth.subset!r}, and no video is in both: {dataset.video_ids[0]} is in the first, '
+            f'{truth.video_ids[0]} in the second; give both the same annotation file and subset'
+        )
 
 
 def _meta(cfg: Config, path: Path, saved: dict[str, Any], result: EvaluationResult) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from mmengine.dist import barrier, is_main_process
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 
-from mmwtal.apis.runtime import build_runner, make_work_dir, prepare_runtime
+from mmwtal.apis.runtime import build_runner, make_work_dir, prepare_runtime, refused_values
 from mmwtal.apis.settings import check_against_data, resolve_auto
 from mmwtal.engine.checkpoint import (
     BEST_ON_TEST,
@@ -19,6 +19,7 @@ from mmwtal.engine.checkpoint import (
     list_checkpoints,
     load_matching,
     read_checkpoint,
+    read_resumable,
 )
 from mmwtal.engine.train_loop import unwrap
 from mmwtal.utils.errors import UserError
@@ -51,7 +52,7 @@ def train_localizer(cfg: Config, *, resume: str | None = None, overwrite: bool =
     prepare_runtime(cfg, launcher=launcher)
     work_dir = make_work_dir(cfg.work_dir)
     start = _resumed_checkpoint(work_dir, resume)
-    saved = read_checkpoint(start) if start is not None else None
+    saved = read_resumable(start) if start is not None else None
     later = _later_checkpoints(work_dir, saved['meta']['iter'] if saved is not None else 0)
     if later and not overwrite:
         raise UserError(
@@ -71,7 +72,9 @@ def train_localizer(cfg: Config, *, resume: str | None = None, overwrite: bool =
     runner.cfg.resume, runner.cfg.load_from = False, initial
     runner.dump_config()
     # Builds the data loaders: faulty data are reported here, before the first iteration.
-    check_against_data(unwrap(runner.model), runner.train_dataloader.dataset, saved)
+    with refused_values():
+        dataset = runner.train_dataloader.dataset
+    check_against_data(unwrap(runner.model), dataset, saved)
     if saved is not None:
         check_state_dict(unwrap(runner.model), saved['state_dict'], str(start))
     elif initial is not None:

@@ -97,7 +97,8 @@ def make_audit(
         overrides = sum(any(key in video for key in ('fps', 'stride', 'window')) for video in stated.values())
         audit['timebase']['videos_with_their_own'] = overrides
         audit['features'] = {'files': len(dtypes), 'width': sidecar['width'], 'dtypes': dict(Counter(dtypes.values()))}
-    audit.update(dropped=log.dropped, changed=log.changed, remarks=log.remarks)
+    remarks = [*log.remarks, *_peculiarities(database, classes)]
+    audit.update(dropped=log.dropped, changed=log.changed, remarks=remarks)
     audit['notes'] = _notes(database, sidecar)
     return audit
 
@@ -105,6 +106,31 @@ def make_audit(
 def video_labels(entry: Mapping[str, Any]) -> list[str]:
     """Return the labels of a database entry: ``labels`` if given, else those of its instances, without repetition."""
     return list(dict.fromkeys(entry.get('labels', [instance['label'] for instance in entry['annotations']])))
+
+
+def shortened(names: Sequence[str]) -> str:
+    """Return the first names of a list as text."""
+    return ', '.join(names[:5]) + (', ...' if len(names) > 5 else '')
+
+
+def _peculiarities(database: Mapping[str, Mapping[str, Any]], classes: Sequence[str]) -> list[str]:
+    """Return remarks on what is probably a mistake of the annotations."""
+    remarks = []
+    outside = [
+        f'{name} [{start:g}, {end:g}] of {entry["duration"]:g} s'
+        for name, entry in database.items()
+        for start, end in (instance['segment'] for instance in entry['annotations'])
+        if start >= entry['duration']
+    ]
+    if outside:
+        remarks.append(f'to mend: {len(outside)} instances lie wholly outside their video: {shortened(outside)}')
+    alike: dict[str, list[str]] = {}
+    for name in classes:
+        alike.setdefault(name.casefold(), []).append(name)
+    for names in alike.values():
+        if len(names) > 1:
+            remarks.append(f'classes that differ only in case, perhaps one and the same: {", ".join(names)}')
+    return remarks
 
 
 def _subset_counts(

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from mmwtal.conversion.audit import ConversionLog, make_audit
+from mmwtal.conversion.audit import ConversionLog, make_audit, shortened
 from mmwtal.formats.annotations import video_id_problem
 from mmwtal.formats.sidecar import SIDECAR_NAME
+from mmwtal.formats.value_audit import non_finite_snippets
 from mmwtal.utils.errors import UserError
 from mmwtal.utils.files import temporary_name, write_atomically
 
@@ -34,11 +35,13 @@ class FeatureFacts:
         snippets: T.
         width: D.
         dtype: The dtype on disk, as NumPy names it.
+        non_finite: Number of snippets with a NaN or Inf.
     """
 
     snippets: int
     width: int
     dtype: str
+    non_finite: int
 
 
 def features_problem(features: np.ndarray) -> str | None:
@@ -133,7 +136,8 @@ class DataRootWriter:
         stored = storable(features)
         if stored.dtype != features.dtype:
             self.log.change(f'features of {video_id}', f'{features.dtype} stored as {stored.dtype}')
-        write_atomically(self.feature_path(video_id), lambda file: np.save(file, stored, allow_pickle=False))
+        target = self._unlinked(video_id)
+        write_atomically(target, lambda file: np.save(file, stored, allow_pickle=False))
         self._remember(video_id, stored)
 
     def adopt_features(self, video_id: str, source: Path, *, link: bool) -> None:
@@ -154,7 +158,7 @@ class DataRootWriter:
             temporary.replace(target)
             return
         with source.open('rb') as opened:
-            write_atomically(target, lambda file: shutil.copyfileobj(opened, file))
+            write_atomically(self._unlinked(video_id), lambda file: shutil.copyfileobj(opened, file))
 
     def forget_features(self, video_ids: Iterable[str]) -> None:
         """Remove the stored features of videos that are left out after all."""
@@ -190,6 +194,7 @@ class DataRootWriter:
         filled = self._fill_sidecar(sidecar, database) if self.with_features and sidecar is not None else None
         if filled is not None:
             self._note_leftovers()
+            self._note_non_finite()
             self.write_text(f'{FEATURES_NAME}/{SIDECAR_NAME}', to_json(filled))
         dtypes = {video_id: facts.dtype for video_id, facts in self.facts.items()}
         audit = make_audit(self.log, database=database, classes=classes, sidecar=filled, dtypes=dtypes)
@@ -197,9 +202,18 @@ class DataRootWriter:
         self.write_text(ANNOTATIONS_NAME, to_json({'classes': list(classes), 'database': database}))
         return audit
 
+    def _unlinked(self, video_id: str) -> Path:
+        """Return where a video's features go, after removing a link there: its source must stay."""
+        target = self.feature_path(video_id)
+        if target.is_symlink():
+            target.unlink()
+        return target
+
     def _remember(self, video_id: str, features: np.ndarray) -> None:
         snippets, width = features.shape
-        self.facts[video_id] = FeatureFacts(snippets=snippets, width=width, dtype=str(features.dtype))
+        spoilt, _ = non_finite_snippets(features)
+        dtype = str(features.dtype)
+        self.facts[video_id] = FeatureFacts(snippets=snippets, width=width, dtype=dtype, non_finite=spoilt)
 
     def _fill_sidecar(self, sidecar: Mapping[str, Any], database: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         widths = {facts.width for facts in self.facts.values()}
@@ -214,10 +228,21 @@ class DataRootWriter:
     def _note_leftovers(self) -> None:
         left = sorted(path.stem for path in self._folder.glob('*.npy') if path.stem not in self.facts)
         if left:
-            names = ', '.join(left[:5]) + (', ...' if len(left) > 5 else '')
-            self.log.remarks.append(f'{len(left)} feature files in {FEATURES_NAME}/ belong to no video: {names}')
+            self.log.remarks.append(
+                f'{len(left)} feature files in {FEATURES_NAME}/ belong to no video: {shortened(left)}'
+            )
+
+    def _note_non_finite(self) -> None:
+        spoilt = [f'{name} ({facts.non_finite} snippets)' for name, facts in self.facts.items() if facts.non_finite]
+        if spoilt:
+            self.log.remarks.append(
+                f'to mend: NaN or Inf in the features of {len(spoilt)} videos, which no dataset takes: '
+                + shortened(spoilt)
+            )
 
 
 def to_json(content: object) -> str:
     """Return content as JSON text, one number or name a line at the outer levels; NaN is an error."""
-    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + '\n'
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + '\n'
+    # File names that are not UTF-8 come as lone surrogates, which only an escape of JSON can hold.
+    return text.encode(errors='backslashreplace').decode()

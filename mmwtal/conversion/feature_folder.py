@@ -7,6 +7,7 @@ import numpy as np
 
 from mmwtal.conversion.data_root import features_problem, storable
 from mmwtal.formats.annotations import video_id_problem
+from mmwtal.formats.feature_files import FeatureFileError, map_features
 from mmwtal.formats.sidecar import SIDECAR_NAME, FeatureSidecar
 from mmwtal.utils.errors import UserError
 
@@ -62,12 +63,12 @@ def _open(path: Path, video: str) -> np.ndarray | str:
     problem = video_id_problem(video)
     if problem:
         return problem
-    try:
-        features = np.load(path, mmap_mode='r', allow_pickle=False)
-    except FileNotFoundError:
+    if not path.exists():
         return 'no such feature file (a header row of a CSV file must hold its column names and nothing else)'
-    except (ValueError, OSError, EOFError) as error:
-        return f'cannot be read as a .npy array of numbers: {error}'
+    try:
+        features = map_features(path)
+    except FeatureFileError as error:
+        return str(error).removeprefix(f'{path} ')
     return features_problem(features) or features
 
 
@@ -95,6 +96,7 @@ def width_problems(
         common, origin = max(expected, key=list(widths.values()).count), 'as most have'
     return [
         f'{place}, {video}: expected width {common}, {origin}, found {width}'
+        + (f'; it looks like (D, T): {hint}' if len(arrays[video]) == common else '')
         for video, width in widths.items()
         if width != common
     ]

@@ -136,6 +136,7 @@ def _read_rows(path: Path, columns: Sequence[str], problems: list[str]) -> list[
         lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader if any(map(str.strip, cells))]
     except csv.Error as error:
         raise UserError(f'{path}, line {reader.line_num}: not valid CSV: {error}') from error
+    _check_separator(path, [','.join(cells) for _, cells in lines], columns)
     order = list(columns)
     if lines and sorted(map(str.lower, lines[0][1])) == sorted(columns):
         order = [name.lower() for name in lines.pop(0)[1]]
@@ -153,6 +154,16 @@ def _read_rows(path: Path, columns: Sequence[str], problems: list[str]) -> list[
         else:
             rows.append(Row(origin=origin, cells=dict(zip(order, cells, strict=True))))
     return rows
+
+
+def _check_separator(path: Path, lines: Sequence[str], columns: Sequence[str]) -> None:
+    """Refuse a file whose every line has the right number of cells only if these are not separated by commas."""
+    for separator, name in ((';', 'semicolons'), ('\t', 'tabs')):
+        if lines and all(',' not in line and line.count(separator) >= len(columns) - 1 for line in lines):
+            raise UserError(
+                f'{path}: expected cells separated by commas ({",".join(columns)}), but they seem to be separated by '
+                f'{name}: save the file with commas'
+            )
 
 
 def _number(text: str) -> float | None:

@@ -4,6 +4,7 @@ A folder of ``.npy`` files has one entry a video in each, and one file holds the
 order. Both hold pickled Python objects; they are read without running anything.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ from typing import Any
 import numpy as np
 
 from mmwtal.conversion.data_root import DataRootWriter
+from mmwtal.formats.annotations import class_names, video_id_problem
 from mmwtal.utils.errors import UserError
-from mmwtal.utils.safe_pickle import load_object_array
+from mmwtal.utils.json_file import finite_numbers
+from mmwtal.utils.safe_pickle import load_object_array, read_object_array_shape
 
 # What the published code of this family takes for granted of all its I3D features.
 FPS, STRIDE = 25, 16
@@ -36,10 +39,10 @@ def read_columns(folder: Path, *, optional: Sequence[str] = ()) -> dict[str, np.
         raise UserError(f'{folder} lacks {", ".join(missing)}: expected the files of Thumos14reduced-Annotations')
     present = [*_REQUIRED, *(name for name in optional if (folder / f'{name}.npy').is_file())]
     columns = {name: load_object_array(folder / f'{name}.npy') for name in present}
-    lengths = {name: len(column) for name, column in columns.items() if name != 'classlist'}
-    if len(set(lengths.values())) != 1:
-        raise UserError(f'{folder}: expected one entry a video in each array, found {lengths}')
-    columns['duration'] = columns['duration'].reshape(-1).astype(np.float64)
+    shapes = {name: column.shape for name, column in columns.items()}
+    lengths = {shape[:1] for name, shape in shapes.items() if name != 'classlist'}
+    if len(lengths) != 1 or () in shapes.values():
+        raise UserError(f'{folder}: expected one entry a video in each array, found the shapes {shapes}')
     return columns
 
 
@@ -57,36 +60,66 @@ def make_database(
     Raises:
         UserError: For all videos at once whose entries are inconsistent.
     """
-    classes = decoded(columns['classlist'].tolist())
+    classes = class_list(columns)
     database: dict[str, dict[str, Any]] = {}
-    problems = []
-    for i, (name, subset) in enumerate(zip(names, decoded(columns['subset'].tolist()), strict=True)):
-        segments, labels = columns['segments'][i], decoded(columns['labels'][i])
-        of_video = decoded(columns['labels_all'][i])
-        if name in database:
-            problems.append(f'{name} occurs more than once')
-        if subset not in subsets:
-            problems.append(f'{name}: expected the subset {" or ".join(subsets)}, found {subset!r}')
-        if len(segments) != len(labels):
-            problems.append(f'{name}: {len(segments)} segments, but {len(labels)} labels')
-        if any(len(segment) != 2 for segment in segments):
-            problems.append(f'{name}: expected [start, end] as each segment')
-        unknown = sorted(set(labels + of_video) - set(classes))
-        if unknown:
-            problems.append(f'{name}: classlist.npy lacks the labels {", ".join(unknown)}')
-        instances = [
-            {'label': label, 'segment': [float(time) for time in segment]}
-            for label, segment in zip(labels, segments, strict=False)
-        ]
-        database[name] = {
-            'subset': subsets.get(subset, subset),
-            'duration': float(columns['duration'][i]),
-            'annotations': instances,
-            'labels': of_video,
-        }
+    problems = [f'{name} occurs more than once' for name, count in Counter(names).items() if count > 1]
+    for i, name in enumerate(names):
+        try:
+            entry = {key: column[i] for key, column in columns.items() if key != 'classlist'}
+            database[name] = _entry(name, entry, classes, subsets)
+        except UserError as error:
+            problems.append(f'{name}: {error}')
     if problems:
         raise UserError('\n  '.join([f'{folder}: {len(problems)} faulty entries:', *problems]))
     return database
+
+
+def _entry(name: str, fields: Mapping[str, Any], classes: list[str], subsets: Mapping[str, str]) -> dict[str, Any]:
+    """Return the entry of one video; raise a UserError that names all its faults."""
+    problems = [problem] if (problem := video_id_problem(name)) else []
+    subset = decoded([fields['subset']], 'subset')[0]
+    labels, of_video = (decoded(fields[key], key) for key in ('labels', 'labels_all'))
+    segments = [finite_numbers([segment], (2,)) for segment in _listed(fields['segments'], 'segments')]
+    duration = finite_numbers([np.asarray(fields['duration'], dtype=object).reshape(-1).tolist()], (1,))
+    if subset not in subsets:
+        problems.append(f'expected the subset {" or ".join(subsets)}, found {subset!r}')
+    if len(segments) != len(labels):
+        problems.append(f'{len(segments)} segments, but {len(labels)} labels')
+    if any(segment is None for segment in segments):
+        problems.append('expected [start, end] in seconds as each segment')
+    if duration is None or duration[0, 0] <= 0:
+        problems.append(f'expected the duration in seconds, found {fields["duration"]}')
+    unknown = sorted(set(labels + of_video) - set(classes))
+    if unknown:
+        problems.append(f'classlist.npy lacks the labels {", ".join(unknown)}')
+    if problems or duration is None:
+        raise UserError('; '.join(problems))
+    times = [segment[0].tolist() for segment in segments if segment is not None]
+    return {
+        'subset': subsets[subset],
+        'duration': float(duration[0, 0]),
+        'annotations': [{'label': label, 'segment': time} for label, time in zip(labels, times, strict=True)],
+        'labels': of_video,
+    }
+
+
+def class_list(columns: Mapping[str, np.ndarray]) -> list[str]:
+    """Return the class names of the arrays, checked."""
+    return list(class_names(decoded(columns['classlist'], 'classlist.npy'), origin='classlist.npy'))
+
+
+def check_joint_features(path: Path, count: int) -> None:
+    """Check by its header that a joint feature file has one array a video, before anything is replaced.
+
+    Raises:
+        UserError: If it has not.
+    """
+    shape = read_object_array_shape(path)
+    if shape != (count,):
+        raise UserError(
+            f'{path}: expected one array (T, D) for each of the {count} videos of the annotations, found an array of '
+            f'shape {shape}'
+        )
 
 
 def write_joint_features(
@@ -153,6 +186,25 @@ def joint_sidecar(rgb: int, flow: int, *, source: str) -> dict[str, Any]:
     }
 
 
-def decoded(names: Any) -> list[str]:
-    """Return names as strings: arrays that Python 2 wrote hold bytes."""
-    return [name.decode('utf-8') if isinstance(name, bytes) else str(name) for name in names]
+def decoded(names: Any, origin: str) -> list[str]:
+    """Return names as strings: arrays that Python 2 wrote hold bytes.
+
+    Raises:
+        UserError: If one is no name; ``origin`` says in the message where they are from.
+    """
+    try:
+        texts = [name.decode() if isinstance(name, bytes) else name for name in _listed(names, origin)]
+    except UnicodeDecodeError as error:
+        raise UserError(f'{origin}: {error.object!r} is not UTF-8') from error
+    for text in texts:
+        if not isinstance(text, str) or not text.isprintable() or not text:
+            raise UserError(f'{origin}: expected names, found {text!r:.80}')
+    return [str(text) for text in texts]
+
+
+def _listed(value: Any, origin: str) -> list[Any]:
+    if isinstance(value, np.ndarray) and value.ndim:
+        return value.tolist()
+    if not isinstance(value, list | tuple):
+        raise UserError(f'{origin}: expected a list, found {value!r:.80}')
+    return list(value)

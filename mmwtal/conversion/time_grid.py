@@ -180,7 +180,10 @@ def sidecar_content(
     path = None if folder is None else folder / SIDECAR_NAME
     content = dict(read_json_object(path, what='feature sidecar')) if path is not None and path.exists() else {}
     given = content.pop('videos', {})
-    videos = {video: entry for video, entry in given.items() if keep_all or video in times}
+    # What an entry that is no object is, is among the problems already.
+    videos = {
+        video: entry for video, entry in given.items() if isinstance(entry, dict) and (keep_all or video in times)
+    }
     for video, time in times.items():
         videos[video] = {**videos.get(video, {}), **time.grid}
     if modalities is not None:

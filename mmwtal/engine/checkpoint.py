@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn import Module
 
@@ -55,6 +56,32 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         raise UserError(
             f'checkpoint {path}: expected a dict with "state_dict", found {_describe(checkpoint)}; an authors\' file '
             'is converted with tools/model_converters/official.py'
+        )
+    others = [key for key, value in checkpoint['state_dict'].items() if not _is_weight(key, value)]
+    if others:
+        raise UserError(
+            f'checkpoint {path}: expected "state_dict" to hold a dense tensor for each name, found something else '
+            f'under {others[0]!r}; train again, or name another checkpoint'
+        )
+    if not isinstance(checkpoint.setdefault('meta', {}), dict):
+        raise UserError(f'checkpoint {path}: expected a dict under "meta", found {_describe(checkpoint["meta"])}')
+    return checkpoint
+
+
+def read_resumable(path: str | Path) -> dict[str, Any]:
+    """Read a checkpoint that a training is to continue from; see :func:`read_checkpoint`.
+
+    Raises:
+        UserError: Also if it holds weights only.
+    """
+    checkpoint = read_checkpoint(path)
+    iteration = checkpoint['meta'].get('iter')
+    states = [key for key in ('optimizer', 'message_hub') if not isinstance(checkpoint.get(key), Mapping)]
+    if states or not isinstance(iteration, int) or iteration < 0:
+        lacks = ', '.join(states) or 'the iteration (meta.iter)'
+        raise UserError(
+            f'checkpoint {path}: cannot be resumed, it lacks {lacks}, as a converted one does; to start from its '
+            f'weights, leave --resume out and give --cfg-options load_from={path}'
         )
     return checkpoint
 
@@ -113,6 +140,10 @@ def load_matching(model: Module, checkpoint: Mapping[str, Any], source: str | Pa
             lines.append(f'  starts anew, other shape: {key} {shapes}')
     lines += [f'  not used, the model has no such weight: {key}' for key in given if key not in own]
     return '\n'.join(lines)
+
+
+def _is_weight(key: object, value: object) -> bool:
+    return isinstance(key, str) and isinstance(value, Tensor) and value.layout == torch.strided
 
 
 def _describe(value: object) -> str:

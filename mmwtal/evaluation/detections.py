@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from mmwtal.evaluation.json_source import Source, describe, numbers, read_object
+from mmwtal.evaluation.json_source import Source, describe, read_object
 from mmwtal.utils.errors import UserError
+from mmwtal.utils.json_file import finite_numbers
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -116,7 +117,7 @@ def read_detections(source: Source) -> Detections:
             _raise_first_fault(results, place)
         counts.append(len(items))
 
-    times, points = numbers(segments, (2,)), numbers(scores, ())
+    times, points = finite_numbers(segments, (2,)), finite_numbers(scores, ())
     classes = tuple(dict.fromkeys(names)) if all(isinstance(name, str) for name in names) else None
     if times is None or points is None or classes is None or (times[:, 1] < times[:, 0]).any():
         _raise_first_fault(results, place)
@@ -144,9 +145,9 @@ def _raise_first_fault(results: Mapping[str, Any], place: str) -> None:
                 )
             if not isinstance(item['label'], str):
                 raise UserError(f'{where}: expected a class name under "label", found {describe(item["label"])}')
-            if numbers([item['score']], ()) is None:
+            if finite_numbers([item['score']], ()) is None:
                 raise UserError(f'{where}: expected a finite number under "score", found {describe(item["score"])}')
-            times = numbers([item['segment']], (2,))
+            times = finite_numbers([item['segment']], (2,))
             if times is None or times[0, 1] < times[0, 0]:
                 raise UserError(
                     f'{where}: expected [start, end] in seconds with start <= end under "segment", '

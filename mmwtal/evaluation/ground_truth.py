@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from mmwtal.evaluation.json_source import Source, describe, numbers, read_object
+from mmwtal.evaluation.json_source import Source, describe, read_object
 from mmwtal.utils.errors import UserError
+from mmwtal.utils.json_file import finite_numbers
 
 
 def _no_segments() -> np.ndarray:
@@ -49,7 +50,7 @@ class GroundTruth:
     @property
     def video_list_hash(self) -> str:
         """Twelve hexadecimal digits that change with the set of videos, not with its order."""
-        return sha256('\n'.join(sorted(self.video_ids)).encode()).hexdigest()[:12]
+        return sha256('\n'.join(sorted(self.video_ids)).encode(errors='backslashreplace')).hexdigest()[:12]
 
     def restricted_to(self, classes: Iterable[str]) -> 'GroundTruth':
         """Return the instances of some classes, in all videos; for a model that knows a part of the classes."""
@@ -194,11 +195,11 @@ def _labels(annotations: list[Any], place: str) -> list[str]:
 
 
 def _segments(values: list[Any], videos: list[int], video_ids: tuple[str, ...], place: str) -> np.ndarray:
-    segments = numbers(values, (2,))
+    segments = finite_numbers(values, (2,))
     if segments is not None and (segments[:, 1] >= segments[:, 0]).all():
         return segments
     for value, video in zip(values, videos, strict=True):
-        one = numbers([value], (2,))
+        one = finite_numbers([value], (2,))
         if one is None or one[0, 1] < one[0, 0]:
             raise UserError(
                 f'{place} of video {video_ids[video]}: expected [start, end] in seconds with start <= end, '

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from mmwtal.utils.errors import UserError
 from mmwtal.utils.json_file import load_json
 
@@ -38,20 +36,6 @@ def read_object(source: Source, what: str, key: str, other: str) -> tuple[Mappin
         hint = '; are predictions and ground truth swapped?' if swapped else ''
         raise UserError(f'{place}: expected an object with an object under {key!r}, found {found}{hint}')
     return content, place
-
-
-def numbers(values: list[Any], shape: tuple[int, ...]) -> np.ndarray | None:
-    """Return numbers, or texts of numbers as some released files have, as float64 of a shape (-1, ...).
-
-    None if one of them is not a finite number or the shape differs; the caller then looks for the one at fault.
-    """
-    if not values:
-        return np.zeros((0, *shape))
-    try:
-        array = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return array if array.shape[1:] == shape and bool(np.isfinite(array).all()) else None
 
 
 def describe(value: Any) -> str:

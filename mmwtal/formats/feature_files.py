@@ -131,7 +131,7 @@ def map_features(path: Path) -> np.ndarray:
     try:
         return np.load(path, mmap_mode='r', allow_pickle=False)
     except (OSError, EOFError, *_HEADER_ERRORS) as error:
-        raise FeatureFileError(Kind.UNREADABLE, f'{path} cannot be read: {error}') from None
+        raise FeatureFileError(Kind.UNREADABLE, f'{path} cannot be read as a .npy array of numbers: {error}') from None
 
 
 def check_feature_files(folder: Path, video_ids: Iterable[str], *, width: int | None) -> FeatureCheck:

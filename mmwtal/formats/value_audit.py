@@ -72,14 +72,7 @@ class ValueAudit:
         # The stamp is taken first: a file that changes while it is read is audited again.
         size, modified = self._stamp(video_id)
         values = map_features(feature_path(self.folder, video_id))
-        rows = max(1, _CHUNK_VALUES // values.shape[1])
-        count, first = 0, -1
-        for start in range(0, len(values), rows):
-            bad = np.flatnonzero(~np.isfinite(values[start : start + rows]).all(axis=1))
-            if len(bad) and not count:
-                first = start + int(bad[0])
-            count += len(bad)
-        return size, modified, count, first
+        return size, modified, *non_finite_snippets(values)
 
     def _read_cache(self) -> dict[str, _Verdict]:
         try:
@@ -104,3 +97,22 @@ class ValueAudit:
         except OSError as error:
             return str(error)
         return None
+
+
+def non_finite_snippets(features: np.ndarray) -> tuple[int, int]:
+    """Count the snippets with a NaN or Inf.
+
+    Args:
+        features: (T, D); may be memory-mapped, and is read piece by piece.
+
+    Returns:
+        Their number and the first of them; -1 where there is none.
+    """
+    rows = max(1, _CHUNK_VALUES // features.shape[1])
+    count, first = 0, -1
+    for start in range(0, len(features), rows):
+        bad = np.flatnonzero(~np.isfinite(features[start : start + rows]).all(axis=1))
+        if len(bad) and not count:
+            first = start + int(bad[0])
+        count += len(bad)
+    return count, first

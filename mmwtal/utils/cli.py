@@ -1,6 +1,7 @@
 """What every command-line tool shares: one line for a user's mistake, honest exit codes."""
 
 import argparse
+import io
 import sys
 from collections.abc import Callable, Sequence
 
@@ -23,6 +24,10 @@ def run_tool(
         parser: Its options; ``--debug`` is added here.
         argv: The command line without the program's name; ``sys.argv`` by default.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A name of a file or a class that the terminal's encoding lacks must not end a tool.
+            stream.reconfigure(errors='backslashreplace')
     parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
     args = parser.parse_args(argv)
     try:

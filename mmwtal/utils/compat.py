@@ -9,6 +9,7 @@ import importlib.util
 import os
 import pickle
 import re
+import struct
 import subprocess
 import sys
 from functools import partial
@@ -32,6 +33,13 @@ _LAUNCHERS = {
     'mpi': ('OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_LOCAL_RANK', 'OMPI_COMM_WORLD_SIZE', 'MASTER_ADDR'),
 }
 _STARTERS = {'pytorch': 'torchrun (bash tools/dist_train.sh)', 'slurm': 'srun', 'mpi': 'mpirun with MASTER_ADDR set'}
+
+# What torch raises for a file that is no checkpoint, or one that was cut short or changed: its reader of pickles checks
+# little of what it reads.
+_DAMAGED = (
+    *(pickle.UnpicklingError, struct.error, EOFError, OSError, RuntimeError, ValueError, LookupError),
+    *(TypeError, AttributeError, ArithmeticError, AssertionError, MemoryError),
+)
 
 _REMEDY = "tools/train.py writes a checkpoint, tools/model_converters/official.py converts an authors' one"
 
@@ -161,7 +169,7 @@ def load_from_local(filename: str, map_location: Any = None, *, remedy: str = _R
         raise UserError(f'no checkpoint file {path}; {remedy}')
     try:
         return torch.load(path, map_location=map_location, weights_only=True)
-    except (pickle.UnpicklingError, EOFError, OSError, RuntimeError, ValueError, LookupError) as error:
+    except _DAMAGED as error:
         found = re.search(r'Unsupported global: GLOBAL (\S+)', str(error))
         if found:
             reason = f'holds a {found[1]}, but only tensors and plain values are loaded, since all else can run code'

@@ -43,14 +43,20 @@ def temporary_name(path: Path) -> Path:
     return path.with_name(f'.{path.name}.{os.getpid()}.tmp')
 
 
+def real_path(path: Path) -> Path:
+    """Return an absolute path without links; unlike ``Path.resolve`` also for a link that leads to itself."""
+    return Path(os.path.realpath(path))
+
+
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Write a file that appears under its name only when it is complete and on disk.
 
     Args:
-        path: Its name; an existing file, or a link, is replaced; what is no regular file (a device, a pipe) is written
-            into.
+        path: Its name; an existing file is replaced. A link stays, what it leads to is replaced; what is no regular
+            file (a device, a pipe) is written into.
         write: Writes the content into the file that it is given.
     """
+    path = real_path(path)
     if path.exists() and not path.is_file():
         with path.open('wb') as special:
             write(special)

@@ -6,6 +6,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mmwtal.utils.errors import UserError
 from mmwtal.utils.files import read_text
 
@@ -70,6 +72,20 @@ def finite_number(value: object) -> float | None:
     except OverflowError:
         return None
     return number if math.isfinite(number) else None
+
+
+def finite_numbers(values: list[Any], shape: tuple[int, ...]) -> np.ndarray | None:
+    """Return numbers, or texts of numbers as some released files have, as float64 of a shape (-1, ...).
+
+    None if one of them is not a finite number or the shape differs; the caller then looks for the one at fault.
+    """
+    if not values:
+        return np.zeros((0, *shape))
+    try:
+        array = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return array if array.shape[1:] == shape and bool(np.isfinite(array).all()) else None
 
 
 def positive_number(value: object) -> float | None:

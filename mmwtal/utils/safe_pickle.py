@@ -13,13 +13,15 @@ import re
 import struct
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from tokenize import TokenError
+from typing import Any, BinaryIO, NoReturn, TypeVar
 
 import numpy as np
 
 from mmwtal.utils.errors import UserError
 
 ArrayVisitor = Callable[[np.ndarray], None]
+_Content = TypeVar('_Content')
 
 # bool, integers, floats, complex, bytes, str, object; no structures, dates or user types.
 _PLAIN_DTYPE = re.compile(r'[<>|=]?[biufcSUO]\d*')
@@ -178,15 +180,38 @@ def load_object_array(path: str | Path, *, visit: ArrayVisitor | None = None) ->
     Raises:
         UserError: If the file is missing, is no ``.npy`` file, is truncated or holds anything else.
     """
-    path = Path(path)
+    return _read(Path(path), lambda file: _load(file, visit))
+
+
+def read_object_array_shape(path: str | Path) -> tuple[int, ...]:
+    """Return the shape of a ``.npy`` file of pickled elements from its header alone.
+
+    Raises:
+        UserError: If the file is missing or is no such file.
+    """
+
+    def shape_of(file: BinaryIO) -> tuple[int, ...]:
+        shape, dtype = _read_header(file)
+        if not dtype.hasobject:
+            raise ValueError(f'it holds {dtype} instead of an array of arrays')
+        return shape
+
+    return _read(Path(path), shape_of)
+
+
+def _read(path: Path, read: Callable[[BinaryIO], _Content]) -> _Content:
+    """Open a file and read it; whatever a spoilt one leads to becomes a UserError."""
     try:
         with path.open('rb') as file:
-            return _load(file, visit)
+            return read(file)
     except FileNotFoundError as error:
         raise UserError(f'{path}: no such file') from error
+    except OSError as error:
+        raise UserError(f'{path}: cannot be read: {error.strerror or error}') from error
     except (
         *(pickle.UnpicklingError, EOFError, IndexError, KeyError, struct.error, ArithmeticError),
-        *(TypeError, ValueError, AttributeError),
+        *(TypeError, ValueError, AttributeError, RecursionError, MemoryError),
+        *(SyntaxError, TokenError),  # of a spoilt header, which NumPy parses as a Python literal
     ) as error:
         raise UserError(
             f'{path}: expected a .npy file of arrays, numbers and strings, but it cannot be read as one: {error}. '
@@ -194,12 +219,17 @@ def load_object_array(path: str | Path, *, visit: ArrayVisitor | None = None) ->
         ) from error
 
 
-def _load(file: BinaryIO, visit: ArrayVisitor | None) -> np.ndarray:
+def _read_header(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype]:
     version = np.lib.format.read_magic(file)
     if version not in ((1, 0), (2, 0)):
         raise ValueError(f'.npy version {version} is only used for structured data types')
     read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, _fortran, dtype = read_header(file)
+    return shape, dtype
+
+
+def _load(file: BinaryIO, visit: ArrayVisitor | None) -> np.ndarray:
+    shape, dtype = _read_header(file)
     if not dtype.hasobject:
         file.seek(0)
         return np.lib.format.read_array(file, allow_pickle=False)

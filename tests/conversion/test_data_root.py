@@ -114,3 +114,21 @@ def test_features_of_several_widths(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r'one width, found \[4, 5\]'):
         writer.finish(database=database, classes=['run'], sidecar=SIDECAR)
     assert not (tmp_path / 'root' / 'annotations.json').exists()
+
+
+def test_a_link_is_replaced_and_not_what_it_leads_to(tmp_path: Path) -> None:
+    np.save(tmp_path / 'source.npy', np.ones((2, 3), np.float32))
+    writer = DataRootWriter(tmp_path / 'out', log=ConversionLog(converter='x', sources={}))
+    writer.adopt_features('a', tmp_path / 'source.npy', link=True)
+    writer.add_features('a', np.zeros((5, 3), np.float32))
+    assert np.load(tmp_path / 'source.npy').shape == (2, 3)
+    assert np.load(tmp_path / 'out' / 'features' / 'a.npy').shape == (5, 3)
+
+
+def test_instances_outside_their_video_are_to_mend(tmp_path: Path) -> None:
+    log = ConversionLog(converter='x', sources={})
+    writer = DataRootWriter(tmp_path / 'out', log=log, with_features=False)
+    instances = [{'label': 'run', 'segment': [12.0, 13.0]}, {'label': 'run', 'segment': [9.0, 13.0]}]
+    entry = {'subset': 'test', 'duration': 10.0, 'annotations': instances}
+    remarks = writer.finish(database={'v': entry}, classes=['run'])['remarks']
+    assert remarks == ['to mend: 1 instances lie wholly outside their video: v [12, 13] of 10 s']

@@ -168,3 +168,11 @@ def test_videos_without_labels_alone(run_tool: Tool, spoilt_data: Path, tmp_path
     path.write_text(json.dumps(annotations))
     done = run_tool('train.py', CONFIG, '--data-root', spoilt_data, '--work-dir', tmp_path / 'w', code=2)
     assert 'nothing to learn' in message(done)
+
+
+@pytest.mark.parametrize(('script', 'before'), [('dist_train.sh', [CONFIG]), ('dist_test.sh', [CONFIG, 'x.pth'])])
+@pytest.mark.parametrize('gpus', ['x', '0', '-1', '1.5', ''])
+def test_a_wrong_number_of_processes(script: str, before: list[str], gpus: str, run_tool: Tool) -> None:
+    done = run_tool(script, *before, gpus, code=2)
+    assert done.stderr.count('\n') == 1
+    assert f"{script}: GPUS must be a number above 0, found '{gpus}'; usage: bash tools/{script} CONFIG" in done.stderr

@@ -357,3 +357,52 @@ def test_command_line(tmp_path: Path, repo_root: Path) -> None:
     done = subprocess.run([*command, *GRID], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert 'data root:' in done.stdout
+
+
+@pytest.mark.parametrize(('separator', 'name'), [(';', 'semicolons'), ('\t', 'tabs')])
+def test_a_file_with_another_separator(tool: ModuleType, tmp_path: Path, separator: str, name: str) -> None:
+    features = write_features(tmp_path / 'f', a=5, b=6)
+    labels = write(tmp_path / 'l.csv', f'video{separator}label\na{separator}jump\nb{separator}run\n')
+    assert f'separated by {name}: save the file with commas' in refusal(tool, features, labels, tmp_path / 'out', *GRID)
+
+
+def test_one_transposed_file_among_others(tool: ModuleType, tmp_path: Path) -> None:
+    features = write_features(tmp_path / 'f', a=5, b=6, c=7)
+    np.save(features / 'c.npy', np.load(features / 'c.npy').T)
+    labels = write(tmp_path / 'l.csv', 'a,jump\nb,run\nc,run\n')
+    message = refusal(tool, features, labels, tmp_path / 'out', *GRID)
+    assert 'c.npy: expected width 8, as most files have, found 7; it looks like (D, T)' in message
+
+
+def test_a_single_transposed_file_whose_width_is_stated(tool: ModuleType, tmp_path: Path) -> None:
+    np.save(write_features(tmp_path / 'f') / 'a.npy', np.ones((8, 5), np.float32))
+    labels = write(tmp_path / 'l.csv', 'a,jump\n')
+    message = refusal(tool, tmp_path / 'f', labels, tmp_path / 'out', *GRID, '--modalities', 'rgb=4,flow=4')
+    assert '--modalities has 8 channels, the features have 5; the arrays look like (D, T)' in message
+
+
+def test_what_is_to_mend_is_among_the_remarks(tool: ModuleType, tmp_path: Path) -> None:
+    features = write_features(tmp_path / 'f', a=5, b=6)
+    spoilt = np.load(features / 'b.npy')
+    spoilt[2:4, 1] = np.inf
+    np.save(features / 'b.npy', spoilt)
+    convert(tool, features, write(tmp_path / 'l.csv', 'a,jump\nb,Jump\n'), tmp_path / 'out', *GRID)
+    remarks = read(tmp_path / 'out')[2]['remarks']
+    assert 'to mend: NaN or Inf in the features of 1 videos, which no dataset takes: b (2 snippets)' in remarks
+    assert 'classes that differ only in case, perhaps one and the same: Jump, jump' in remarks
+
+
+def test_faulty_headers_and_entries_of_the_feature_folder(tool: ModuleType, tmp_path: Path) -> None:
+    features = write_features(tmp_path / 'f', a=5, b=6)
+    (features / 'a.npy').write_bytes(b'\x93NUMPY\x01\x00\x10\x00' + b'{' * 15 + b'\n')
+    labels = write(tmp_path / 'l.csv', 'a,jump\nb,run\n')
+    assert 'a.npy: cannot be read as a .npy array' in refusal(tool, features, labels, tmp_path / 'out', *GRID)
+    (features / 'features.json').write_text('{"fps": 25, "stride": 16, "videos": {"b": null}}')
+    assert 'b.npy: features.json: the entry must be an object' in refusal(tool, features, labels, tmp_path / 'out')
+
+
+def test_surrogates_of_a_sidecar_stay_json(tool: ModuleType, tmp_path: Path) -> None:
+    features = write_features(tmp_path / 'f', a=5)
+    (features / 'features.json').write_text('{"fps": 25, "stride": 16, "model": "\\udcff"}')
+    convert(tool, features, write(tmp_path / 'l.csv', 'a,jump\n'), tmp_path / 'out')
+    assert json.loads((tmp_path / 'out' / 'features' / 'features.json').read_bytes())['model'] == '\udcff'

@@ -165,7 +165,7 @@ def test_malicious_files_are_refused(tool: ModuleType, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r'labels\.npy.*mkdir.*Nothing in it was executed'):
         convert(tool, annotations, tmp_path / 'out')
     annotations = write_annotations(tmp_path / 'annotations')
-    np.save(tmp_path / 'joint.npy', object_array([np.zeros((3, 4)), Evil(tmp_path / 'executed')]), allow_pickle=True)
+    np.save(tmp_path / 'joint.npy', object_array([np.zeros((3, 4)), Evil(tmp_path / 'executed'), 0]), allow_pickle=True)
     with pytest.raises(UserError, match=r'joint\.npy.*mkdir'):
         convert(tool, annotations, tmp_path / 'out', '--features', tmp_path / 'joint.npy')
     assert not (tmp_path / 'executed').exists()
@@ -183,7 +183,7 @@ def test_inconsistent_annotations_are_reported_together(tool: ModuleType, tmp_pa
     message = str(caught.value)
     assert "video_validation_0000002: expected the subset validation or test, found 'background'" in message
     assert 'classlist.npy lacks the labels Swimming' in message
-    assert 'video_validation_0000002: 2 segments, but 1 labels' in message
+    assert '; 2 segments, but 1 labels' in message
     (annotations / 'segments.npy').unlink()
     with pytest.raises(UserError, match=r'lacks segments\.npy'):
         convert(tool, annotations, tmp_path / 'out')
@@ -204,3 +204,45 @@ def test_malformed_ambiguous_line(tool: ModuleType, tmp_path: Path) -> None:
     (annotations / 'Ambiguous_test.txt').write_text('video_test_0000003 1.0 2.0\nvideo_test_0000003 1.0\n')
     with pytest.raises(UserError, match=r'Ambiguous_test\.txt, line 2'):
         convert(tool, annotations, tmp_path / 'out')
+
+
+@pytest.mark.parametrize('content', ['text', 'numbers', 'other length'])
+def test_a_wrong_feature_file_leaves_the_earlier_conversion(tool: ModuleType, tmp_path: Path, content: str) -> None:
+    annotations = write_annotations(tmp_path / 'annotations')
+    convert(tool, annotations, tmp_path / 'out')
+    before = (tmp_path / 'out' / 'annotations.json').read_bytes()
+    wrong = tmp_path / 'wrong.npy'
+    if content == 'text':
+        wrong.write_text('# README')
+    elif content == 'numbers':
+        np.save(wrong, np.zeros((3, 4), np.float32))
+    else:
+        write_features(wrong, (10, 20))
+    with pytest.raises(UserError, match=r'wrong\.npy'):
+        convert(tool, annotations, tmp_path / 'out', '--features', wrong, '--overwrite')
+    assert (tmp_path / 'out' / 'annotations.json').read_bytes() == before
+    assert not (tmp_path / 'out' / 'features').exists()
+
+
+@pytest.mark.parametrize(
+    ('column', 'value', 'expected'),
+    [
+        ('duration', np.array([6.4, np.nan, 9.6]), 'video_validation_0000002: expected the duration in seconds'),
+        ('duration', object_array([6.4, 10**400, 9.6]), 'video_validation_0000002: expected the duration in seconds'),
+        ('segments', object_array([[[1.0, 2.5]], None, []]), 'video_validation_0000002: segments: expected a list'),
+        ('segments', object_array([[['a', 2.5]], [], []]), r'video_validation_0000001: expected \[start, end\]'),
+        ('labels', object_array([[b'\xff'], [], []]), 'video_validation_0000001: labels: .* is not UTF-8'),
+        ('labels_all', object_array([3, [], []]), 'video_validation_0000001: labels_all: expected a list, found 3'),
+        ('videoname', object_array([b'a/b', b'x', b'y']), 'a/b: an id must not hold'),
+        ('videoname', object_array([None, b'x', b'y']), 'videoname.npy: expected names, found None'),
+        ('classlist', object_array([b'Diving', b'Diving']), 'more than once'),
+        ('classlist', np.array(3), 'found the shapes'),
+    ],
+)
+def test_annotations_of_other_types(
+    tool: ModuleType, tmp_path: Path, column: str, value: np.ndarray, expected: str
+) -> None:
+    annotations = write_annotations(tmp_path / 'annotations', **{column: value})
+    with pytest.raises(UserError, match=expected):
+        convert(tool, annotations, tmp_path / 'out')
+    assert not (tmp_path / 'out').exists()

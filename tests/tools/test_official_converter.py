@@ -156,3 +156,21 @@ def test_command_line(repo_root, tmp_path):
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith('error: no checkpoint file absent.pkl; give the file')
     assert 'Traceback' not in done.stderr
+
+
+def test_a_checkpoint_that_is_ours_already(tool, official, tmp_path):
+    torch.save(official, tmp_path / 'best.pkl')
+    convert(tool, tmp_path / 'best.pkl', tmp_path / 'ours.pth')
+    with pytest.raises(UserError, match=r'ours\.pth: this is already an mmwtal checkpoint'):
+        convert(tool, tmp_path / 'ours.pth', tmp_path / 'again.pth')
+
+
+def test_the_input_is_never_replaced(tool, official, tmp_path):
+    source = tmp_path / 'best.pkl'
+    torch.save(official, source)
+    (tmp_path / 'link').symlink_to(source)
+    content = source.read_bytes()
+    for target in (source, tmp_path / 'link'):
+        with pytest.raises(UserError, match='OUT is IN'):
+            convert(tool, source, target, '--overwrite')
+    assert source.read_bytes() == content

@@ -354,3 +354,11 @@ def test_importing_the_shims_imports_none_of_the_packages(python):
         print([name for name in ('torch', 'torchvision', 'mmengine', 'mmcv', 'mmaction', 'cv2') if name in sys.modules])
     """
     assert passes(python(script)) == '[]\n'
+
+
+@pytest.mark.parametrize('content', [b'\x80\x02(X', b'\x80\x02\x8a\x00.', b'PK\x03\x04', b'\x80\x02}q\x00K\x01s.'])
+def test_pickles_that_break_off(tmp_path, content):
+    path = tmp_path / 'cut.pth'
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r'cut\.pth'):
+        compat.load_from_local(str(path))

@@ -27,12 +27,12 @@ def test_another_encoding_is_named_with_its_place(tmp_path):
         read_text(path, what='label file')
 
 
-def test_a_device_is_written_into_and_a_link_is_replaced(tmp_path):
+def test_a_device_is_written_into_and_what_a_link_leads_to_is_replaced(tmp_path):
     target, link = tmp_path / 'target', tmp_path / 'link'
     target.write_bytes(b'old')
     link.symlink_to(target)
     write_atomically(link, lambda file: file.write(b'new'))
-    assert (target.read_bytes(), link.read_bytes(), link.is_symlink()) == (b'old', b'new', False)
+    assert (target.read_bytes(), link.read_bytes(), link.is_symlink()) == (b'new', b'new', True)
     null = tmp_path / 'null'
     null.symlink_to('/dev/null')
     write_atomically(null, lambda file: file.write(b'gone'))

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from mmwtal.utils.errors import UserError
-from mmwtal.utils.safe_pickle import load_object_array
+from mmwtal.utils.safe_pickle import load_object_array, read_object_array_shape
 
 
 def object_array(items: list) -> np.ndarray:
@@ -196,3 +196,12 @@ def test_real_annotations(shared_data: Path) -> None:
         theirs = np.load(folder / f'{name}.npy', allow_pickle=True, encoding='bytes')
         assert ours.dtype == theirs.dtype
         assert (ours == theirs).all()
+
+
+@pytest.mark.parametrize('header', [b'{' * 31, b"{'descr': (" + b'(' * 20, b"{'descr': '|O', 'shape': \0"])
+def test_a_header_that_is_no_python(tmp_path: Path, header: bytes) -> None:
+    path = tmp_path / 'a.npy'
+    path.write_bytes(b'\x93NUMPY\x01\x00\x20\x00' + header.ljust(31) + b'\n')
+    for read in (load_object_array, read_object_array_shape):
+        with pytest.raises(UserError, match=r'a\.npy: expected a \.npy file'):
+            read(path)

@@ -22,7 +22,14 @@ import numpy as np
 from mmwtal.conversion.audit import ConversionLog, format_audit
 from mmwtal.conversion.data_root import DataRootWriter
 from mmwtal.conversion.options import add_blocked_option, drop_blocked
-from mmwtal.conversion.released_arrays import decoded, make_database, read_columns, write_joint_features
+from mmwtal.conversion.released_arrays import (
+    check_joint_features,
+    class_list,
+    decoded,
+    make_database,
+    read_columns,
+    write_joint_features,
+)
 from mmwtal.utils.cli import run_tool
 from mmwtal.utils.errors import UserError
 
@@ -47,6 +54,7 @@ def main(args: argparse.Namespace) -> None:
     database = make_database(args.annotations, columns, video_ids(args.annotations, columns), SUBSETS)
     if args.features is not None:
         log.sources['features'] = str(args.features)
+        check_joint_features(args.features, len(database))
     writer = DataRootWriter(args.out, log=log, overwrite=args.overwrite, with_features=args.features is not None)
     sidecar = None
     if args.features is not None:
@@ -54,7 +62,7 @@ def main(args: argparse.Namespace) -> None:
     # Not before the features: theirs is the order of all videos.
     drop_blocked(database, args.blocked, log)
     writer.forget_features(set(writer.facts) - set(database))
-    classes = sorted(decoded(columns['classlist'].tolist()))
+    classes = sorted(class_list(columns))
     print(format_audit(writer.finish(database=database, classes=classes, sidecar=sidecar)))
     print(f'\ndata root: {args.out}' + ('' if sidecar else ', still without features: give --features'))
 
@@ -70,8 +78,8 @@ def video_ids(folder: Path, columns: Mapping[str, np.ndarray]) -> list[str]:
         UserError: If an address holds no id.
     """
     if 'url' not in columns:
-        return decoded(columns['videoname'].tolist())
-    addresses = decoded(columns['url'].tolist())
+        return decoded(columns['videoname'], 'videoname.npy')
+    addresses = decoded(columns['url'], 'url.npy')
     ids = [address.partition('v=')[2].partition('&')[0] for address in addresses]
     bad = [address for address, video in zip(addresses, ids, strict=True) if not video]
     if bad:

@@ -25,6 +25,7 @@ from mmwtal.conversion.time_grid import TimeGrid, VideoTime, sidecar_content
 from mmwtal.formats.sidecar import read_sidecar
 from mmwtal.utils.cli import run_tool
 from mmwtal.utils.errors import UserError
+from mmwtal.utils.files import real_path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +79,7 @@ def main(args: argparse.Namespace) -> None:
     log = ConversionLog(converter='custom', sources=sources)
     labels = read_all_labels(args, problems)
     sidecar = read_sidecar(args.features)
-    in_place = (args.out / FEATURES_NAME).resolve() == args.features.resolve()
+    in_place = real_path(args.out / FEATURES_NAME) == real_path(args.features)
     arrays = open_features(args.features, labels.videos, sidecar, problems)
     if in_place:
         problems += [

@@ -25,6 +25,8 @@ from mmwtal.conversion.data_root import DataRootWriter
 from mmwtal.conversion.released_arrays import (
     FPS,
     STRIDE,
+    check_joint_features,
+    class_list,
     decoded,
     make_database,
     read_columns,
@@ -62,11 +64,12 @@ def main(args: argparse.Namespace) -> None:
     """Convert and print the audit."""
     log = ConversionLog(converter='thumos14', sources={'annotations': str(args.annotations)})
     columns = read_columns(args.annotations, optional=['extracted_fps'])
-    database = make_database(args.annotations, columns, decoded(columns['videoname'].tolist()), SUBSETS)
+    database = make_database(args.annotations, columns, decoded(columns['videoname'], 'videoname.npy'), SUBSETS)
     add_ambiguous(args.annotations / AMBIGUOUS_NAME, database, log)
     add_remarks(columns, database, log)
     if args.features is not None:
         log.sources['features'] = str(args.features)
+        check_joint_features(args.features, len(database))
     else:
         log.remarks.append(
             'no features were converted: add them as features/<video id>.npy with a features.json, '
@@ -76,8 +79,7 @@ def main(args: argparse.Namespace) -> None:
     sidecar = None
     if args.features is not None:
         sidecar = write_joint_features(args.features, database, writer, source='as released with the CO2-Net family')
-    classes = decoded(columns['classlist'].tolist())
-    print(format_audit(writer.finish(database=database, classes=classes, sidecar=sidecar)))
+    print(format_audit(writer.finish(database=database, classes=class_list(columns), sidecar=sidecar)))
     print(f'\ndata root: {args.out}')
 
 
@@ -108,7 +110,7 @@ def add_ambiguous(path: Path, database: dict[str, dict[str, Any]], log: Conversi
 def add_remarks(columns: Mapping[str, np.ndarray], database: Mapping[str, Any], log: ConversionLog) -> None:
     """Add what is known of these files to the log."""
     if 'extracted_fps' in columns:
-        stated = ', '.join(f'{fps:g}' for fps in np.unique(columns['extracted_fps']))
+        stated = ', '.join(dict.fromkeys(map(str, columns['extracted_fps'].reshape(-1).tolist())))
         log.remarks.append(
             f'extracted_fps.npy says {stated} and is ignored: the released features have {FPS} fps and stride {STRIDE}'
         )

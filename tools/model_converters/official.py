@@ -17,7 +17,7 @@ from mmwtal.registry import MODELS
 from mmwtal.utils.cli import run_tool
 from mmwtal.utils.compat import load_from_local
 from mmwtal.utils.errors import UserError
-from mmwtal.utils.files import write_atomically
+from mmwtal.utils.files import real_path, write_atomically
 from mmwtal.version import __version__
 
 StateDict = dict[str, Tensor]
@@ -80,6 +80,9 @@ def load_official(path: Path) -> StateDict:
         UserError: If the file is absent, unreadable, or holds something else.
     """
     content = load_from_local(str(path), map_location='cpu', remedy=REMEDY)
+    meta = content.get('meta') if isinstance(content, dict) else None
+    if isinstance(meta, dict) and 'mmwtal_version' in meta:
+        raise UserError(f'{path}: this is already an mmwtal checkpoint; load it as it is')
     state = content.get('state_dict', content) if isinstance(content, dict) else content
     if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
         raise UserError(
@@ -156,14 +159,22 @@ def _mismatch(source: str, faults: list[str], shown: int = 8) -> UserError:
     )
 
 
-def save_atomically(checkpoint: dict[str, Any], path: Path, *, overwrite: bool) -> None:
-    """Write a checkpoint so that the path holds the old file, none, or the whole new one at any time.
+def check_output(path: Path, source: Path, *, overwrite: bool) -> None:
+    """Check where the checkpoint is to go.
 
     Raises:
-        UserError: If the file exists and may not be overwritten.
+        UserError: If it is the input or a folder, or exists and may not be overwritten.
     """
+    if real_path(path) == real_path(source):
+        raise UserError(f'{path}: OUT is IN, which is never replaced; choose another name')
+    if path.is_dir():
+        raise UserError(f'{path} is a folder: name a file for the checkpoint')
     if path.exists() and not overwrite:
         raise UserError(f'{path} exists already; choose another name or give --overwrite')
+
+
+def save_atomically(checkpoint: dict[str, Any], path: Path) -> None:
+    """Write a checkpoint so that the path holds the old file, none, or the whole new one at any time."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, lambda file: torch.save(checkpoint, file))
 
@@ -181,6 +192,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(args: argparse.Namespace) -> None:
     """Convert, write, and say what was left out."""
     base = BASES[args.base]
+    check_output(args.output, args.input, overwrite=args.overwrite)
     state, sizes, left_out = convert(load_official(args.input), base, str(args.input))
     meta = {
         'base': args.base,
@@ -189,7 +201,7 @@ def main(args: argparse.Namespace) -> None:
         'left_out': left_out,
         **sizes,
     }
-    save_atomically({'state_dict': state, 'meta': meta}, args.output, overwrite=args.overwrite)
+    save_atomically({'state_dict': state, 'meta': meta}, args.output)
     total = sum(value.numel() for value in state.values())
     print(f'{args.output}: {len(state)} tensors, {total:,} parameters, {sizes}')
     for module, number in left_out.items():

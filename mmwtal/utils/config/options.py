@@ -63,6 +63,7 @@ def apply_cfg_options(cfg: Config, options: Mapping[str, Any]) -> list[tuple[Key
     merged: dict[str, Any] = {}
     for name, value in options.items():
         keys = name.split('.')
+        _check_agreement(name, options)
         _check_in_time(name, keys[0])
         path, depth_of_list = _resolve(cfg, name, keys)
         paths.append(path)
@@ -75,6 +76,12 @@ def apply_cfg_options(cfg: Config, options: Mapping[str, Any]) -> list[tuple[Key
         merged[key_of_list] = _replaced(changed, path[depth_of_list:], value)
     cfg.merge_from_dict(merged)
     return paths
+
+
+def _check_agreement(name: str, options: Mapping[str, Any]) -> None:
+    for other, value in options.items():
+        if name.startswith(f'{other}.') and not isinstance(value, dict):
+            raise UserError(f'--cfg-options {name} and {other}={value!r} contradict each other; leave one of them out')
 
 
 def _check_in_time(name: str, first: str) -> None:
@@ -100,7 +107,7 @@ def _resolve(cfg: Config, name: str, keys: list[str]) -> tuple[tuple[Key, ...], 
         step: Key = key
         if isinstance(node, list | tuple):
             depth_of_list = depth if depth_of_list is None else depth_of_list
-            if not key.isdigit() or int(key) >= len(node):
+            if not key.isdecimal() or int(key) >= len(node):
                 raise UserError(
                     f'--cfg-options {name}: {holder} is a list of {len(node)}, expected an index from 0 to '
                     f'{len(node) - 1} after it, found {key!r}'

@@ -26,6 +26,7 @@ _MISTAKES = (
     NameError,
     OSError,
     RuntimeError,
+    SyntaxError,
     TypeError,
     ValueError,
 )

@@ -10,6 +10,7 @@ from pathlib import Path
 from mmwtal.utils.config.nodes import Node, Origin, merge
 from mmwtal.utils.config.tracker import BASE, Tracker
 from mmwtal.utils.errors import UserError
+from mmwtal.utils.files import real_path
 
 # mmengine replaces {{$NAME:default}} before it parses; unlike its other templates this one need not be valid Python.
 _ENVIRONMENT_VARIABLE = re.compile(r'\{\{[\'"]?\s*\$\w+\s*:[^{}]*\}\}')
@@ -42,13 +43,13 @@ def read_source(file: Path) -> Source:
 
 
 def _read(file: Path, heirs: tuple[Path, ...], asked_by: str) -> Source:
-    if file.resolve() in heirs:
+    if real_path(file) in heirs:
         raise UserError(f'{asked_by}the base {file} inherits from this file in turn; remove one of the two')
     module = _parse(file, asked_by)
     _check_dialect(file, module)
     base, files = Node('dict', Origin(str(file)), rest=Origin(str(file))), [file]
     for path, at in _bases(file, module):
-        source = _read(path, (*heirs, file.resolve()), f'{at}: ')
+        source = _read(path, (*heirs, real_path(file)), f'{at}: ')
         for key in sorted(base.entries.keys() & source.root.entries.keys(), key=str):
             places = f'{base.entries[key].origin} and {source.root.entries[key].origin}'
             raise UserError(
@@ -81,6 +82,8 @@ def _parse(file: Path, asked_by: str) -> ast.Module:
     except SyntaxError as error:
         shown = f': {error.text.strip()}' if error.text and error.text.strip() else ''
         raise UserError(f'{file}:{error.lineno or 1}: syntax error, {error.msg}{shown}') from error
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise UserError(f'{file}: cannot be parsed as Python: {error or "it is nested too deeply"}') from error
 
 
 def _check_dialect(file: Path, module: ast.Module) -> None:

@@ -97,7 +97,8 @@ def make_audit(
         overrides = sum(any(key in video for key in ('fps', 'stride', 'window')) for video in stated.values())
         audit['timebase']['videos_with_their_own'] = overrides
         audit['features'] = {'files': len(dtypes), 'width': sidecar['width'], 'dtypes': dict(Counter(dtypes.values()))}
-    remarks = [*log.remarks, *_peculiarities(database, classes)]
+    # Once each: adding features to a data root keeps the remarks that its annotations got.
+    remarks = list(dict.fromkeys([*log.remarks, *_peculiarities(database, classes)]))
     audit.update(dropped=log.dropped, changed=log.changed, remarks=remarks)
     audit['notes'] = _notes(database, sidecar)
     return audit
@@ -120,7 +121,7 @@ def _peculiarities(database: Mapping[str, Mapping[str, Any]], classes: Sequence[
         f'{name} [{start:g}, {end:g}] of {entry["duration"]:g} s'
         for name, entry in database.items()
         for start, end in (instance['segment'] for instance in entry['annotations'])
-        if start >= entry['duration']
+        if start >= entry.get('duration', math.inf)
     ]
     if outside:
         remarks.append(f'to mend: {len(outside)} instances lie wholly outside their video: {shortened(outside)}')

@@ -162,6 +162,7 @@ def sidecar_content(
     times: Mapping[str, VideoTime],
     *,
     widths: Collection[int],
+    lengths: Collection[int] = (),
     modalities: Mapping[str, list[int]] | None,
     keep_all: bool = False,
     problems: list[str],
@@ -173,6 +174,7 @@ def sidecar_content(
         grid: The time grid of the folder.
         times: The time of each video.
         widths: Widths of the features.
+        lengths: Their numbers of snippets.
         modalities: Channel range [first, end) of each modality, if stated.
         keep_all: Keep the entries of videos that are not converted, since the file is replaced in place.
         problems: Contradictions about modalities are appended.
@@ -191,6 +193,9 @@ def sidecar_content(
             problems.append(f'--modalities {modalities} contradicts {content["modalities"]} in {path}')
         end = max(last for _, last in modalities.values())
         if widths and set(widths) != {end}:
-            problems.append(f'--modalities has {end} channels, the features have {", ".join(map(str, sorted(widths)))}')
+            turned = set(lengths) == {end}
+            hint = '; the arrays look like (D, T): store them transposed, as (T, D)' if turned else ''
+            found = ', '.join(map(str, sorted(widths)))
+            problems.append(f'--modalities has {end} channels, the features have {found}{hint}')
         content['modalities'] = modalities
     return {**content, **grid.folder, 'videos': videos}

@@ -371,7 +371,7 @@ def test_one_transposed_file_among_others(tool: ModuleType, tmp_path: Path) -> N
     np.save(features / 'c.npy', np.load(features / 'c.npy').T)
     labels = write(tmp_path / 'l.csv', 'a,jump\nb,run\nc,run\n')
     message = refusal(tool, features, labels, tmp_path / 'out', *GRID)
-    assert 'c.npy: expected width 8, as most files have, found 7; it looks like (D, T)' in message
+    assert 'c: expected width 8, as most have, found 7; it looks like (D, T)' in message
 
 
 def test_a_single_transposed_file_whose_width_is_stated(tool: ModuleType, tmp_path: Path) -> None:

@@ -105,7 +105,9 @@ def test_each_kind_of_store(tool: ModuleType, tmp_path: Path, root: Path, name: 
     audit = json.loads((root / 'audit.json').read_text())
     assert audit['converter'] == 'activitynet + feature_store'
     assert audit['dropped'] == [{'what': 'gone', 'why': 'blocked'}], 'what the annotations dropped stays on record'
-    assert audit['remarks'] == ['earlier remark']
+    earlier, outside = audit['remarks']
+    assert earlier == 'earlier remark'
+    assert outside == 'to mend: 1 instances lie wholly outside their video: b [300, 310] of 12.8 s'
     assert audit['sources'] == {'annotations': 'x.json', 'features': {'store': str(tmp_path / name), 'name': '{video}'}}
     assert len(WTALDataset(data_root=root, subset='test', test_mode=True)) == 1
 

@@ -102,6 +102,7 @@ def main(args: argparse.Namespace) -> None:
         grid,
         times,
         widths={array.shape[1] for array in arrays.values()},
+        lengths={len(array) for array in arrays.values()},
         modalities=args.modalities,
         keep_all=in_place,
         problems=problems,

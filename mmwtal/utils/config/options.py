@@ -80,7 +80,7 @@ def apply_cfg_options(cfg: Config, options: Mapping[str, Any]) -> list[tuple[Key
 
 def _check_agreement(name: str, options: Mapping[str, Any]) -> None:
     for other, value in options.items():
-        if name.startswith(f'{other}.') and not isinstance(value, dict):
+        if name.startswith(f'{other}.') and not isinstance(value, dict | list | tuple):
             raise UserError(f'--cfg-options {name} and {other}={value!r} contradict each other; leave one of them out')
 
 

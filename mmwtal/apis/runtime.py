@@ -6,6 +6,7 @@ import torch
 from mmengine.config import Config
 
 from mmwtal.utils import compat
+from mmwtal.utils.allocator import keep_freed_memory
 from mmwtal.utils.errors import UserError
 
 
@@ -17,6 +18,7 @@ def prepare_runtime(cfg: Config, *, launcher: str = 'none') -> None:
         launcher: ``none``, ``pytorch``, ``slurm`` or ``mpi``.
     """
     compat.prepare()
+    keep_freed_memory()
     cfg.launcher = launcher
     if launcher == 'none':
         return

@@ -8,6 +8,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmwtal.utils import compat
+from mmwtal.utils.allocator import keep_freed_memory
 from mmwtal.utils.errors import UserError
 
 
@@ -19,6 +20,7 @@ def prepare_runtime(cfg: Config, *, launcher: str = 'none') -> None:
         launcher: ``none``, ``pytorch``, ``slurm`` or ``mpi``.
     """
     compat.prepare()
+    keep_freed_memory()
     cfg.launcher = launcher
     if launcher == 'none':
         return

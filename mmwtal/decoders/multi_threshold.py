@@ -67,10 +67,9 @@ class MultiThresholdDecoder(BaseDecoder):
             scores = video_scores(activation, mask, ratio=self.topk_ratio, has_background=output.has_background).numpy()
         else:
             scores = _on_cpu(output.video_scores).numpy()
-        return [
-            self._propose_video(activation[video, valid].numpy(), attn[video, valid, 0].numpy(), scores[video])
-            for video, valid in enumerate(mask)
-        ]
+        # Selected by numpy: torch would wake its threads for each of these small arrays.
+        columns = zip(activation.numpy(), attn[..., 0].numpy(), mask.numpy(), scores, strict=True)
+        return [self._propose_video(e[valid], a[valid], score) for e, a, valid, score in columns]
 
     def _propose_video(self, activation: np.ndarray, attn: np.ndarray, video_score: np.ndarray) -> Proposals:
         """Decode one video: ``activation`` (T, C or C + 1), ``attn`` (T,), ``video_score`` (C,)."""

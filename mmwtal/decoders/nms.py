@@ -1,5 +1,6 @@
 """Non-maximum suppression of segments, hard and soft, without compiled extensions."""
 
+import math
 from abc import ABC, abstractmethod
 from typing import Literal, NamedTuple
 
@@ -10,9 +11,11 @@ from mmwtal.utils.errors import UserError
 
 SoftMethod = Literal['gaussian', 'linear']
 
-# Up to this many segments soft_nms compares all with all at once, which is the fastest for several classes; the table
-# has 32 MB then. Beyond, it would grow with the square, hence each picked segment is compared when it is picked.
+# Up to this many segments soft_nms compares all with all beforehand, which is the fastest; the table has 32 MB then.
+# Beyond, it would grow with the square, hence each picked segment is compared when it is picked.
 TABLE_SIZE = 2000
+# Pairs that the table is filled with at a time, so that they stay in the processor's cache.
+BLOCK = 1 << 15
 
 
 def tiou_matrix(first: np.ndarray, second: np.ndarray, *, length_offset: float = 0.0) -> np.ndarray:
@@ -28,12 +31,18 @@ def tiou_matrix(first: np.ndarray, second: np.ndarray, *, length_offset: float =
     Returns:
         (N, M); 0 where the union is empty.
     """
+    first, second = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     low = np.maximum(first[:, None, 0], second[None, :, 0])
-    high = np.minimum(first[:, None, 1], second[None, :, 1])
-    inter = np.maximum(high - low + length_offset, 0.0)
-    lengths = (first[:, 1] - first[:, 0] + length_offset)[:, None] + (second[:, 1] - second[:, 0] + length_offset)
-    union = lengths - inter
-    return np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)
+    inter = np.minimum(first[:, None, 1], second[None, :, 1])
+    inter -= low
+    inter += length_offset
+    np.maximum(inter, 0.0, out=inter)
+    lengths = (first[:, 1] - first[:, 0] + length_offset)[:, None]
+    union = np.add(lengths, second[:, 1] - second[:, 0] + length_offset, out=low)
+    union -= inter
+    # Without a union there is no intersection either: 0 divided by the smallest number is 0.
+    inter /= np.maximum(union, np.finfo(np.float64).tiny, out=union)
+    return inter
 
 
 def nms(segments: np.ndarray, scores: np.ndarray, *, tiou_threshold: float, length_offset: float = 0.0) -> np.ndarray:
@@ -72,7 +81,7 @@ def soft_nms(
 
     Picks the highest score, multiplies the others by exp(-tIoU^2 / sigma) ('gaussian') or, where tIoU exceeds
     ``tiou_threshold``, by 1 - tIoU ('linear'), and goes on until all are picked; nothing is removed. A negative score
-    rises towards 0 by that, as published. Takes N steps and memory linear in C and N.
+    rises towards 0 by that, as published. Takes N steps a class and memory linear in C and N.
 
     Args:
         segments: Start and end, (N, 2).
@@ -91,26 +100,28 @@ def soft_nms(
 
     def decay(picked: np.ndarray) -> np.ndarray:
         tiou = tiou_matrix(segments[picked], segments, length_offset=length_offset)
-        return np.exp(-(tiou**2) / sigma) if method == 'gaussian' else np.where(tiou > tiou_threshold, 1 - tiou, 1.0)
+        if method == 'linear':
+            return np.where(tiou > tiou_threshold, 1 - tiou, 1.0)
+        np.square(tiou, out=tiou)
+        return np.exp(np.divide(tiou, -sigma, out=tiou), out=tiou)
 
     count = remaining.shape[1]
-    table = decay(np.arange(count)) if count <= TABLE_SIZE else None
-    classes = np.arange(len(remaining))
+    rows = np.arange(count)
+    table = None
+    if 0 < count <= TABLE_SIZE:
+        table = np.concatenate([decay(block) for block in np.array_split(rows, math.ceil(count**2 / BLOCK))])
     order = np.empty(remaining.shape, dtype=np.int64)
     picked_scores = np.empty(remaining.shape)
-    # What is picked counts as minus infinity, apart from the scores, as minus infinity times a decay of 0 is NaN.
-    barred = np.zeros(remaining.shape)
-    for step in range(count):
-        best = (remaining + barred).argmax(axis=1)
-        order[:, step] = best
-        picked_scores[:, step] = remaining[classes, best]
-        barred[classes, best] = -np.inf
-        if table is not None:
-            remaining *= table[best]
-        else:
-            # Class by class, since rows of this length fill a cache.
-            for row, picked in zip(remaining, best, strict=True):
-                row *= decay(picked[None])[0]
+    # One class after the other: few reach the threshold, and a step on single rows is several times cheaper.
+    for left, indices, values in zip(remaining, order, picked_scores, strict=True):
+        # What is picked counts as minus infinity, apart from the scores, as minus infinity times a decay of 0 is NaN.
+        barred, candidates = np.zeros(count), np.empty(count)
+        for step in range(count):
+            best = np.add(left, barred, out=candidates).argmax()
+            indices[step] = best
+            values[step] = left[best]
+            barred[best] = -np.inf
+            left *= decay(rows[best : best + 1])[0] if table is None else table[best]
     return order, picked_scores
 
 

@@ -18,8 +18,8 @@ from mmwtal.decoders.multi_threshold import MultiThresholdDecoder
 from mmwtal.decoders.nms import soft_nms as suppress
 from mmwtal.decoders.outer_inner import outer_inner_contrast
 from mmwtal.evaluation import evaluate as evaluate_detections
+from mmwtal.evaluation.counted import overlapping
 from mmwtal.evaluation.detections import Detections
-from mmwtal.evaluation.evaluator import _overlapping
 from mmwtal.evaluation.ground_truth import read_ground_truth
 from mmwtal.evaluation.protocols import get_protocol
 from mmwtal.structures import LocalizerOutput, Timebase
@@ -70,7 +70,7 @@ def ambiguous(spec: Spec) -> Operation:
 
     def run() -> None:
         stretches = rule.in_unit(truth.ambiguous_segments)
-        touches = _overlapping(videos, rule.in_unit(seconds), truth.ambiguous_videos, stretches)
+        touches = overlapping(videos, rule.in_unit(seconds), truth.ambiguous_videos, stretches)
         kept[0] = int((~touches).sum())
 
     return Operation(run=run, outcome=lambda: kept, units=len(table['names']))

@@ -109,7 +109,7 @@ def counted_detections(
         drop('short', segments[:, 1] - segments[:, 0] <= rule.drop_up_to)
     touching = np.zeros(len(rows), dtype=bool)
     if rule.drop_ambiguous:
-        touching = _overlapping(videos, segments, truth.ambiguous_videos, rule.in_unit(truth.ambiguous_segments))
+        touching = overlapping(videos, segments, truth.ambiguous_videos, rule.in_unit(truth.ambiguous_segments))
     if rule.drop_ambiguous is True:
         drop('ambiguous', touching)
     return CountedDetections(
@@ -184,7 +184,7 @@ def _renumbered(column: np.ndarray, names: tuple[str, ...], new_names: tuple[str
     return np.array([index_of.get(name, -1) for name in names], dtype=np.int64)[column]
 
 
-def _overlapping(
+def overlapping(
     videos: np.ndarray, segments: np.ndarray, other_videos: np.ndarray, other_segments: np.ndarray
 ) -> np.ndarray:
     """Return which segments share time with another one of their video, bool (N,)."""

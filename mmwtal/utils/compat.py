@@ -4,6 +4,8 @@ A tool calls :func:`prepare` before it builds a Runner and :func:`init_process_g
 packages are imported when needed.
 """
 
+import atexit
+import gc
 import importlib
 import importlib.util
 import os
@@ -209,6 +211,16 @@ def init_process_group(launcher: str) -> None:
         os.environ['MASTER_ADDR'] = _first_slurm_host()
     os.environ.setdefault('MASTER_PORT', '29500')
     distributed.init_process_group(backend='gloo')
+    atexit.register(_leave_process_group)
+
+
+def _leave_process_group() -> None:
+    """End gloo's threads before the interpreter does: one that still runs then aborts the process with signal 6."""
+    from torch import distributed
+
+    gc.collect()  # a wrapped model that only a cycle keeps alive holds the group too
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 def ddp_wrapper_cfg(find_unused_parameters: bool = False) -> dict[str, Any] | None:

@@ -53,24 +53,25 @@ def _consensus(official: str, ours: str) -> dict[str, str]:
     return {f'{official}.{theirs}': f'{ours}.{name}' for theirs, name in layers.items()}
 
 
-BASES: dict[str, OfficialBase] = {
-    'co2net': OfficialBase(
-        model={
-            'type': 'WTALLocalizer',
-            'backbone': {'type': 'CO2NetBackbone'},
-            'head': {'type': 'MILHead', 'losses': {}},
-        },
-        sizes={'num_classes': ('classifier.4.weight', 0, 1), 'in_channels': ('fusion.0.weight', 1, 0)},
-        renames={
-            **_consensus('vAttn', 'backbone.rgb'),
-            **_consensus('fAttn', 'backbone.flow'),
-            'fusion.0': 'backbone.fusion',
-            'classifier.1': 'head.hidden',
-            'classifier.4': 'head.classifier',
-        },
-        left_out={'feat_encoder': 'the published forward pass never uses it'},
-    ),
-}
+_CO2NET = OfficialBase(
+    model={
+        'type': 'WTALLocalizer',
+        'backbone': {'type': 'CO2NetBackbone'},
+        'head': {'type': 'MILHead', 'losses': {}},
+    },
+    sizes={'num_classes': ('classifier.4.weight', 0, 1), 'in_channels': ('fusion.0.weight', 1, 0)},
+    renames={
+        **_consensus('vAttn', 'backbone.rgb'),
+        **_consensus('fAttn', 'backbone.flow'),
+        'fusion.0': 'backbone.fusion',
+        'classifier.1': 'head.hidden',
+        'classifier.4': 'head.classifier',
+    },
+    left_out={'feat_encoder': 'the published forward pass never uses it'},
+)
+
+# DELU's network is CO2-Net's, its layers' names, too.
+BASES: dict[str, OfficialBase] = {'co2net': _CO2NET, 'delu': _CO2NET}
 
 
 def load_official(path: Path) -> StateDict:

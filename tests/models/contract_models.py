@@ -92,11 +92,14 @@ def build(path: Path, *, num_classes: int = NUM_CLASSES, in_channels: int = WIDT
 
 
 def videos(lengths: Sequence[int] = LENGTHS, width: int = WIDTH) -> list[Tensor]:
-    """Return features, each video's from a generator of its own."""
-    return [
-        torch.randn(length, width, generator=torch.Generator().manual_seed(number))
-        for number, length in enumerate(lengths)
-    ]
+    """Return features, each video's from a generator of its own; snippets resemble others, as graphs over them need."""
+    scenes = torch.randn(3, width, generator=torch.Generator().manual_seed(99))
+    features = []
+    for number, length in enumerate(lengths):
+        generator = torch.Generator().manual_seed(number)
+        shown = torch.randint(len(scenes), (length,), generator=generator)
+        features.append(scenes[shown] + 0.3 * torch.randn(length, width, generator=generator))
+    return features
 
 
 def padded(features: Sequence[Tensor], fill: float = 0.0, more: int = 0) -> dict[str, Tensor]:

@@ -80,10 +80,9 @@ def narrow(model: dict[str, Any], num_classes: int, in_channels: int) -> dict[st
 
 
 def build(path: Path, *, num_classes: int = NUM_CLASSES, in_channels: int = WIDTH, **changes: Any) -> nn.Module:
-    """Build a model as the Runner does, from a seed, in evaluation mode."""
+    """Build a model from a seed, in evaluation mode."""
     torch.manual_seed(0)
     model = MODELS.build({**narrow(model_of(path), num_classes, in_channels), **changes})
-    model.init_weights()
     with torch.no_grad():  # biases start at zero, and zero would hide a leak of padding
         for parameter in model.parameters():
             if parameter.ndim == 1:

@@ -3,7 +3,9 @@
 import copy
 import functools
 import inspect
+import os
 import re
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -170,6 +172,30 @@ def of_video(output: LocalizerOutput, index: int, length: int) -> dict[str, Tens
             square = values.ndim == 3 and values.shape[2] == frame[1]  # a graph over the snippets
             cut[name] = values[index, :length, :length] if square else values[index, :length]
     return cut
+
+
+def run_processes(number: int, configs: Sequence[Path], folder: Path) -> list[dict[str, Any]]:
+    """Return the losses and gradients of each config's model, by config, as each of several processes finds them."""
+    script = Path(__file__).with_name('contract_process.py')
+    environment = {**os.environ, 'PYTHONPATH': os.pathsep.join([str(ROOT), *sys.path]), 'OMP_NUM_THREADS': '1'}
+    running = [
+        subprocess.Popen(
+            [sys.executable, script, str(rank), str(number), folder, *configs],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for rank in range(number)
+    ]
+    try:
+        printed = [process.communicate(timeout=200)[0] for process in running]
+    finally:
+        for process in running:
+            process.kill()
+    for process, text in zip(running, printed, strict=True):
+        assert process.returncode == 0, f'the model printed last fails in several processes:\n{text[-3000:]}'
+    return [torch.load(folder / f'{rank}.pth', weights_only=True) for rank in range(number)]
 
 
 @contextmanager

@@ -3,13 +3,14 @@
 Stores the logged losses and the averaged gradients of every config's model in ``FOLDER/RANK.pth``.
 """
 
+import gc
 import sys
 from datetime import timedelta
 from pathlib import Path
 
 import torch
 from contract_models import LENGTHS, build, label_rows, losses_and_gradients, padded, training_progress, videos
-from torch import distributed
+from torch import Tensor, distributed
 from torch.nn.parallel import DistributedDataParallel
 
 from mmwtal.utils.compat import prepare
@@ -22,17 +23,20 @@ def main(rank: int, size: int, folder: Path, configs: list[Path]) -> None:
     share = len(LENGTHS) // size
     own = slice(rank * share, (rank + 1) * share)
     batch, rows = padded(videos()[own]), label_rows(len(LENGTHS))[own]
-    found = {}
-    for path in configs:
-        sys.stderr.write(f'{path}\n')  # the last one is to blame where a process fails
-        model = build(path)
-        with training_progress():
-            # Refuses a parameter without a gradient at the second step.
-            wrapped = _Parsed(DistributedDataParallel(model))
-            losses_and_gradients(wrapped, batch, rows)
-            found[str(path)] = losses_and_gradients(wrapped, batch, rows)
+    found = {str(path): found_by(path, batch, rows) for path in configs}
     torch.save(found, folder / f'{rank}.pth')
+    # A wrapped model that outlives the group ends it with the interpreter locked, and may wait for its threads forever.
+    gc.collect()
     distributed.destroy_process_group()
+
+
+def found_by(path: Path, batch: dict[str, Tensor], rows: Tensor) -> tuple:
+    sys.stderr.write(f'{path}\n')  # the last one is to blame where a process fails
+    wrapped = _Parsed(DistributedDataParallel(build(path)))
+    with training_progress():
+        # The wrapper refuses a parameter without a gradient at the second step.
+        losses_and_gradients(wrapped, batch, rows)
+        return losses_and_gradients(wrapped, batch, rows)
 
 
 class _Parsed(torch.nn.Module):

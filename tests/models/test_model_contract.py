@@ -6,9 +6,6 @@ new one is tested without a new test. A model outside the tree is tested with ``
 
 import copy
 import inspect
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,13 +25,13 @@ from .contract_models import (
     BATCHES,
     LENGTHS,
     NUM_CLASSES,
-    ROOT,
     WIDTH,
     build,
     label_rows,
     losses_and_gradients,
     of_video,
     padded,
+    run_processes,
     samples,
     shipped_cases,
     timed_samples,
@@ -45,7 +42,6 @@ from .contract_models import (
 CLOSE = {'rtol': 1e-4, 'atol': 1e-5}
 # The losses of a few videos may be sums of thousands, and their gradients differences of such sums.
 CLOSE_GRADIENTS = {'rtol': 2e-3, 'atol': 1e-5}
-PROCESSES = 2
 
 
 def cases(config: pytest.Config) -> list[Path]:
@@ -172,10 +168,14 @@ def test_losses_are_finite_scalars_that_reach_every_parameter(case: Path, name: 
 @torch.no_grad()
 @pytest.mark.parametrize('decoder', ['its own', 'the common one'])
 @pytest.mark.parametrize('num_classes', [1, 7])
-def test_segments(case: Path, decoder: str, num_classes: int) -> None:
+@pytest.mark.parametrize('scores', ['its own', 'from elsewhere'])
+def test_segments(case: Path, decoder: str, num_classes: int, scores: str) -> None:
     changes = {} if decoder == 'its own' else {'decoder': {'type': 'MultiThresholdDecoder'}}
     model = build(case, num_classes=num_classes, **changes)
     given = timed_samples(LENGTHS)
+    if scores == 'from elsewhere':
+        for sample in given:
+            sample.video_scores = torch.ones(num_classes)
     predicted = model(**padded(videos()), data_samples=given, mode='predict')
     assert [sample.video_id for sample in predicted] == [sample.video_id for sample in given]
     for sample in predicted:
@@ -189,7 +189,8 @@ def test_segments(case: Path, decoder: str, num_classes: int) -> None:
         assert (found.segments[:, 0] >= 0).all()
         assert (found.segments[:, 0] < found.segments[:, 1]).all()
         assert (found.segments[:, 1] <= sample.timebase.duration).all()
-    assert sum(len(sample.pred_instances.scores) for sample in predicted) > 0
+    if scores == 'from elsewhere':  # a model that has learnt nothing may be sure of no class
+        assert sum(len(sample.pred_instances.scores) for sample in predicted) > 0
 
 
 def test_amp(case: Path) -> None:
@@ -275,23 +276,7 @@ def test_training_lowers_the_loss(case: Path) -> None:
 @pytest.fixture(scope='session')
 def two_processes(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What each of two processes found for every model: one pair of processes for all."""
-    folder = tmp_path_factory.mktemp('processes')
-    script = Path(__file__).with_name('contract_process.py')
-    environment = {**os.environ, 'PYTHONPATH': os.pathsep.join([str(ROOT), *sys.path]), 'OMP_NUM_THREADS': '1'}
-    running = [
-        subprocess.Popen(
-            [sys.executable, script, str(rank), str(PROCESSES), folder, *cases(pytestconfig)],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for rank in range(PROCESSES)
-    ]
-    printed = [process.communicate(timeout=240)[0] for process in running]
-    for process, text in zip(running, printed, strict=True):
-        assert process.returncode == 0, f'the model printed last fails in several processes:\n{text[-3000:]}'
-    return [torch.load(folder / f'{rank}.pth', weights_only=True) for rank in range(PROCESSES)]
+    return run_processes(2, cases(pytestconfig), tmp_path_factory.mktemp('processes'))
 
 
 def test_two_processes_are_one_with_the_whole_batch(case: Path, two_processes: list[dict[str, Any]]) -> None:

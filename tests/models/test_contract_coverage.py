@@ -13,9 +13,8 @@ from mmwtal.models.backbones.base import BaseBackbone
 from mmwtal.models.heads.base import BaseHead
 from mmwtal.models.losses.base import BaseLoss
 from mmwtal.registry import DECODERS, MODELS
-from mmwtal.utils.config.origin import load_config
 
-from .contract_models import CONFIGS, EXAMPLE, quick_configs, shipped_cases
+from .contract_models import CONFIGS, EXAMPLE, model_of, quick_configs, shipped_cases
 
 
 def types_in(value: Any) -> Iterator[str]:
@@ -29,7 +28,7 @@ def types_in(value: Any) -> Iterator[str]:
 
 
 def types_of(paths: list[Path]) -> set[str]:
-    return {name for path in paths for name in types_in(load_config(path)[0].model.to_dict())}
+    return {name for path in paths for name in types_in(model_of(path))}
 
 
 def registered(kind: type) -> set[str]:

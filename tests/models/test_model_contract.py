@@ -200,7 +200,8 @@ def test_amp(case: Path) -> None:
     with wrapper.optim_context(model):
         losses = model(**batch, data_samples=samples(rows), mode='loss')
         output = model(**batch)
-        predicted = model(**batch, data_samples=timed_samples(LENGTHS), mode='predict')
+        with torch.no_grad():
+            predicted = model(**batch, data_samples=timed_samples(LENGTHS), mode='predict')
     assert output.attn.dtype == torch.bfloat16 or output.cas.dtype == torch.bfloat16, 'nothing ran in bfloat16'
     assert {value.dtype for value in losses.values()} == {torch.float32}
     half, _ = model.parse_losses(losses)

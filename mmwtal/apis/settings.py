@@ -1,5 +1,6 @@
 """From a config file and a command line to the config that a run uses."""
 
+import inspect
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 from torch.nn import Module
 
-from mmwtal.registry import DATASETS
+from mmwtal.models.backbones.base import BaseBackbone
+from mmwtal.registry import DATASETS, MODELS
 from mmwtal.utils.config.check import require_valid_config
 from mmwtal.utils.config.origin import load_config
 from mmwtal.utils.errors import UserError
@@ -102,8 +104,8 @@ def check_against_data(model: Module, dataset: Any, checkpoint: Mapping[str, Any
     """Check that a model is one for a dataset, before the first batch.
 
     Args:
-        model: The localizer; its sizes, and the widths of the modalities that its backbone takes apart, must be the
-            dataset's.
+        model: The localizer; its sizes, and the number and widths of the modalities that its backbone takes apart,
+            must be the dataset's.
         dataset: The dataset.
         checkpoint: What the model was read from; the class names that it states, if any, must be the dataset's.
 
@@ -117,12 +119,7 @@ def check_against_data(model: Module, dataset: Any, checkpoint: Mapping[str, Any
                 f'model.{key} is {getattr(model, key)}, the dataset under {dataset.data_root} has {value}; '
                 f"set model.{key}={value}, or 'auto'"
             )
-    taken = getattr(getattr(model, 'backbone', None), 'modalities', None)
-    if taken is not None and dataset.modalities is not None and tuple(taken) != dataset.modalities:
-        raise UserError(
-            f'the backbone takes modalities of {tuple(taken)} channels, features.json under {dataset.data_root} states '
-            f'{dataset.modalities}; set model.backbone.modalities={list(dataset.modalities)}'
-        )
+    _check_modalities(getattr(model, 'backbone', None), dataset)
     meta = (checkpoint or {}).get('meta', {}).get('dataset_meta') or {}
     trained = tuple(meta.get('classes') or classes)
     for number, (ours, theirs) in enumerate(zip(trained, classes, strict=True)):
@@ -132,3 +129,32 @@ def check_against_data(model: Module, dataset: Any, checkpoint: Mapping[str, Any
                 'score would be given to the wrong class; give the dataset the order of the checkpoint with '
                 f'metainfo=dict(classes={list(trained)})'
             )
+
+
+def _check_modalities(backbone: Any, dataset: Any) -> None:
+    """Check that a backbone that takes modalities apart finds those of the dataset, where both are known."""
+    taken, stated = getattr(backbone, 'modalities', None), dataset.modalities
+    if taken is None or stated is None or tuple(taken) == tuple(stated.values()):
+        return
+    found = ', '.join(f'{name} of {width} channels' for name, width in stated.items())
+    if len(taken) != len(stated):
+        names = ', '.join(_backbones_for_any_modalities()) or 'none of the registered ones, write your own'
+        raise UserError(
+            f'{type(backbone).__name__} needs features of {len(taken)} modalities, features.json under '
+            f'{dataset.data_root} states {len(stated)}: {found}; use features of {len(taken)} modalities, or a model '
+            f'whose backbone takes any number ({names})'
+        )
+    raise UserError(
+        f'the backbone takes modalities of {tuple(taken)} channels, features.json under {dataset.data_root} states '
+        f'{found}; set model.backbone.modalities={list(stated.values())}'
+    )
+
+
+def _backbones_for_any_modalities() -> list[str]:
+    return sorted(
+        name
+        for name, kind in MODELS.module_dict.items()
+        if inspect.isclass(kind)
+        and issubclass(kind, BaseBackbone)
+        and 'modalities' not in inspect.signature(kind).parameters
+    )

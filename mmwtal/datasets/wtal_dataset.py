@@ -107,7 +107,7 @@ class WTALDataset(BaseDataset):
         self.blocked = blocked
         self._feature_width = 0
         self._left_out: tuple[str, ...] = ()
-        self._modalities: tuple[int, ...] | None = None
+        self._modalities: dict[str, int] | None = None
         super().__init__(
             ann_file=str(ann_file),
             metainfo=metainfo,
@@ -126,8 +126,8 @@ class WTALDataset(BaseDataset):
         return self._feature_width
 
     @property
-    def modalities(self) -> tuple[int, ...] | None:
-        """Widths of the modalities in the order of the channels, as the sidecar states them; None if it does not."""
+    def modalities(self) -> dict[str, int] | None:
+        """Width of each modality, in the order of the channels, as the sidecar states them; None if it does not."""
         self.full_init()
         return self._modalities
 
@@ -267,8 +267,8 @@ class WTALDataset(BaseDataset):
             )
         width = self.in_channels
         if sidecar is not None:
-            ranges = sorted(sidecar.modalities.values())
-            self._modalities = tuple(end - first for first, end in ranges) or None
+            ranges = sorted(sidecar.modalities.items(), key=lambda stated: stated[1])
+            self._modalities = {name: end - first for name, (first, end) in ranges} or None
             if width is not None and sidecar.width not in (None, width):
                 raise UserError(f'the config says in_channels={width}, but {sidecar.path} says width={sidecar.width}')
             width = sidecar.width if width is None else width

@@ -1,6 +1,9 @@
 """What docs/concepts.md tells a newcomer to write works as written."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,15 +11,48 @@ import pytest
 from .conftest import ROOT, SHORT, Tool
 
 
-def test_the_recipe_for_a_new_part(
-    run_tool: Tool, small_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def gated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that the page tells to make, beside the checkout."""
     module, config = re.findall(r'```python\n(.*?)```', (ROOT / 'docs/concepts.md').read_text(), flags=re.DOTALL)
-    (tmp_path / 'gated.py').write_text(module)
-    base = str(ROOT / 'configs/quick/co2net_synthetic.py')
-    config = config.replace('../quick/co2net_synthetic.py', base) + "custom_imports = dict(imports=['gated'])\n"
-    (tmp_path / 'gated_synthetic.py').write_text(config)
-    monkeypatch.setenv('PYTHONPATH', str(tmp_path), prepend=':')
+    (tmp_path / 'mmwtal').symlink_to(ROOT)
+    own = tmp_path / 'gated'
+    own.mkdir()
+    (own / 'gated.py').write_text(module)
+    (own / 'gated_synthetic.py').write_text(config)
+    monkeypatch.setenv('PYTHONPATH', str(own), prepend=':')
+    return own
+
+
+def test_the_recipe_for_a_new_part(run_tool: Tool, gated: Path, small_data: Path, tmp_path: Path) -> None:
     options = ['--work-dir', tmp_path / 'w', '--data-root', small_data]
-    run_tool('train.py', tmp_path / 'gated_synthetic.py', *options, '--cfg-options', *SHORT, 'train_cfg.max_iters=2')
-    run_tool('test.py', tmp_path / 'gated_synthetic.py', tmp_path / 'w', *options)
+    run_tool('train.py', gated / 'gated_synthetic.py', *options, '--cfg-options', *SHORT, 'train_cfg.max_iters=2')
+    run_tool('test.py', gated / 'gated_synthetic.py', tmp_path / 'w', *options)
+
+
+def test_the_contract_of_a_model_outside_the_tree(gated: Path) -> None:
+    script, option = 'tests/models/test_model_contract.py', '--model-config'
+    assert f'python -m pytest {script} {option} ../gated/gated_synthetic.py' in (ROOT / 'docs/concepts.md').read_text()
+
+    def run() -> subprocess.CompletedProcess:
+        return subprocess.run(
+            # Two processes are tested with the example as one of the shipped models.
+            [sys.executable, '-m', 'pytest', script, option, gated / 'gated_synthetic.py', '-k', 'not two_processes'],
+            cwd=ROOT,
+            env={**os.environ, 'PYTEST_ADDOPTS': '-p no:cacheprovider -p no:xdist'},
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+
+    sound = run()
+    assert sound.returncode == 0, sound.stdout[-3000:]
+    assert 'co2net' not in sound.stdout
+    module = gated / 'gated.py'
+    careful, careless = 'masked(inputs.transpose(1, 2), mask)', 'inputs.transpose(1, 2)'
+    assert careful in module.read_text()
+    module.write_text(module.read_text().replace(careful, careless))
+    broken = run()
+    assert broken.returncode == 1, broken.stdout[-3000:]
+    assert 'test_a_video_has_the_same_output_alone_and_in_any_batch[gated_synthetic-nan]' in broken.stdout

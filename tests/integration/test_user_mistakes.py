@@ -160,6 +160,30 @@ def test_modalities_of_other_widths_than_the_model_takes(run_tool: Tool, spoilt_
     run_tool('train.py', CONFIG, *options, 'train_cfg.max_iters=1', 'model.backbone.modalities=(32,96)')
 
 
+@pytest.mark.parametrize(
+    ('stated', 'found'),
+    [
+        ({'rgb': [0, 128]}, 'states 1: rgb of 128 channels; use'),
+        (
+            {'flow': [64, 96], 'rgb': [0, 64], 'audio': [96, 128]},
+            'states 3: rgb of 64 channels, flow of 32 channels, audio of 32 channels; use',
+        ),
+    ],
+)
+def test_features_of_another_number_of_modalities_than_the_model_needs(
+    stated: dict[str, list[int]], found: str, run_tool: Tool, spoilt_data: Path, tmp_path: Path
+) -> None:
+    sidecar = spoilt_data / 'features' / 'features.json'
+    sidecar.write_text(json.dumps({**json.loads(sidecar.read_text()), 'modalities': stated}))
+    command = ['train.py', CONFIG, '--data-root', spoilt_data, '--work-dir', tmp_path / 'w', '--cfg-options', *SHORT]
+    text = message(run_tool(*command, code=2))
+    assert 'CO2NetBackbone needs features of 2 modalities' in text
+    assert found in text
+    assert 'a model whose backbone takes any number (' in text
+    # Nothing to set would mend it, so that nothing is proposed.
+    assert 'modalities=' not in text
+
+
 def test_videos_without_labels_alone(run_tool: Tool, spoilt_data: Path, tmp_path: Path) -> None:
     path = spoilt_data / 'annotations.json'
     annotations = json.loads(path.read_text())

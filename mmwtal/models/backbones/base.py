@@ -24,11 +24,16 @@ class BackboneOutput:
 class BaseBackbone(nn.Module, ABC):
     """From snippet features to an embedding and, where the method has one, an attention.
 
+    A backbone that treats modalities apart has a constructor argument ``modalities``, their widths; one without it
+    takes features of any number of modalities as they are.
+
     Attributes:
         out_channels: Db, the width of the embedding; the head takes it as its default ``in_channels``.
+        modalities: The widths in use, in the order of the channels; None where the features are not taken apart.
     """
 
     out_channels: int
+    modalities: tuple[int, ...] | None = None
 
     @abstractmethod
     def forward(self, inputs: Tensor, mask: Tensor) -> BackboneOutput:

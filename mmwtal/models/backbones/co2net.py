@@ -135,8 +135,9 @@ def _modality_widths(in_channels: int, modalities: tuple[int, int] | None) -> tu
     widths = (in_channels // 2, in_channels // 2) if modalities is None else tuple(modalities)
     if len(widths) != 2 or sum(widths) != in_channels or min(widths) < 1:
         raise UserError(
-            f'CO2NetBackbone: expected the widths of two modalities that add up to in_channels={in_channels}, found '
-            f'{list(widths)}{" (halves, the default)" if modalities is None else ""}; set backbone.modalities to the '
-            'widths of RGB and flow'
+            f'CO2NetBackbone needs features of two modalities: expected two widths that add up to '
+            f'in_channels={in_channels}, found {list(widths)}{" (halves, the default)" if modalities is None else ""}; '
+            'set backbone.modalities to the widths of RGB and flow, or take a backbone without that argument for '
+            'features of another number of modalities'
         )
     return widths[0], widths[1]

@@ -153,7 +153,8 @@ def _settings(args: argparse.Namespace, cfg: Config) -> dict[str, Any]:
 
 
 def _check_settings(file: Path, settings: dict[str, Any]) -> None:
-    if file.exists():
+    """Refuse settings that are not those of the runs in the folder; keep them where there is none that got anywhere."""
+    if file.exists() and any(file.parent.glob('seed_*/*.pth')):
         earlier = read_json_object(file, what='settings of the earlier runs')
         changes = list(changed_values(settings, earlier))
         if changes:
@@ -247,6 +248,7 @@ def _sum_up(args: argparse.Namespace, folder: Path, threads: int) -> None:
 def _command(args: argparse.Namespace, config: str, seeds: Sequence[int]) -> str:
     """Return the command that makes the summary anywhere: without folders of this machine."""
     words = ['python', 'tools/analysis/multi_seed.py', config, '--seeds', _seeds_text(seeds)]
+    words += ['--threads', str(args.threads)] if args.threads else []
     words += ['--select-on-test'] if args.select_on_test else []
     words += ['--cfg-options', *args.cfg_options_words] if args.cfg_options else []
     return shlex.join(words)

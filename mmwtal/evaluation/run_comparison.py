@@ -73,7 +73,8 @@ class RunComparison:
         means = [
             [one.name, str(len(one.runs)), *_row(found, 0)] for one, found in zip(self.sets, self.spreads, strict=True)
         ]
-        tables = [Table(title='mAP (%) by tIoU, mean ± sd over the seeds', heads=['runs', 'n', *heads], rows=means)]
+        over = ', mean ± sd over the seeds' if any(found.sd is not None for found in self.spreads) else ''
+        tables = [Table(title=f'mAP (%) by tIoU{over}', heads=['runs', 'n', *heads], rows=means)]
         paired = [one for one in self.differences if one.values is not None]
         names = [f'{one.name} ({_pairs(one)})' for one in paired]
         if paired:
@@ -81,7 +82,10 @@ class RunComparison:
                 [head, *(_interval(one.values, 0, column) for one in paired if one.values is not None)]
                 for column, head in enumerate(heads)
             ]
-            title = f'difference from {first}, paired by seed, with its {100 * CONFIDENCE:g} % interval: mAP (points)'
+            interval = (
+                f', with its {100 * CONFIDENCE:g} % interval' if any(len(one.seeds) > 1 for one in paired) else ''
+            )
+            title = f'difference from {first}, paired by seed{interval}: mAP (points)'
             tables.append(Table(title=title, heads=['tIoU', *names], rows=rows))
         by_class = []
         for row, label in enumerate(self.classes, 1):

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mmwtal.evaluation.run_comparison import ALLOWED, compare_runs
-from mmwtal.evaluation.runs import RunSet, read_runs
+from mmwtal.evaluation.runs import RESULT_NAME, SUMMARY_NAME, RunSet, read_runs
 from mmwtal.utils.cli import run_tool
 from mmwtal.utils.errors import UserError
 from mmwtal.utils.files import real_path, write_atomically
@@ -70,10 +70,13 @@ def _read(paths: Sequence[Path], names: Sequence[str] | None) -> list[RunSet]:
 def _check_outputs(args: argparse.Namespace) -> None:
     inputs = [real_path(path) for path in args.runs]
     for option, file in (('--out', args.out), ('--markdown', args.markdown)):
-        if file is not None and real_path(file) in inputs:
-            raise UserError(f'{option} {file}: is one of the runs to compare; name another file')
-        if file is not None and file.is_dir():
+        if file is None:
+            continue
+        if file.is_dir():
             raise UserError(f'{option} {file}: is a folder; name a file')
+        is_read = file.name in (RESULT_NAME, SUMMARY_NAME) and any(map(real_path(file).is_relative_to, inputs))
+        if is_read or real_path(file) in inputs:
+            raise UserError(f'{option} {file}: is one of the runs to compare; name another file')
     if args.out is not None and args.markdown is not None and real_path(args.out) == real_path(args.markdown):
         raise UserError(f'--out and --markdown both name {args.out}; give them different names')
 

@@ -11,6 +11,16 @@ from mmengine.config import Config
 _INCIDENTAL = frozenset({'work_dir', 'launcher', 'model_wrapper_cfg', 'resume', 'load_from'})
 
 
+class _Absent:
+    """What a key has that is not there."""
+
+    def __repr__(self) -> str:
+        return 'nothing'
+
+
+_ABSENT = _Absent()
+
+
 def config_content(cfg: Config) -> dict[str, Any]:
     """Return what in a config makes the result, as plain dicts, lists and values.
 
@@ -38,7 +48,8 @@ def changed_values(ours: Any, theirs: Any, path: str = '') -> Iterator[str]:
     """Yield a line for each value that differs between two contents: its dotted key, the first's and the second's."""
     if isinstance(ours, dict) and isinstance(theirs, dict):
         for key in sorted(ours.keys() | theirs.keys()):
-            yield from changed_values(ours.get(key), theirs.get(key), f'{path}.{key}' if path else key)
+            pair = (ours.get(key, _ABSENT), theirs.get(key, _ABSENT))
+            yield from changed_values(*pair, f'{path}.{key}' if path else key)
     elif isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
         for index, pair in enumerate(zip(ours, theirs, strict=True)):
             yield from changed_values(*pair, f'{path}.{index}')

@@ -37,8 +37,8 @@ The differences, paired by seed and with their intervals:
 """
 _PUBLISHED_HEAD = """## Published figures
 
-As their sources state them, which chose the checkpoint and the rule as given here; the last column is what this toolbox
-measured with the same config, and is comparable only where rule and selection are the same.
+As their sources state them, by the protocol and with the checkpoint that the row names. Rows that differ in either are
+not comparable with each other, nor with the last column: what this toolbox measured with the config.
 """
 
 
@@ -194,8 +194,8 @@ def _published(models: Sequence[ModelEntry], results: Mapping[str, RunSet]) -> I
 
 
 def _published_row(model: ModelEntry, one: Published, found: RunSet | None) -> list[str]:
-    figures = ['' for _ in one.tious] if one.mAP is None else [f'{value:.1f}' for value in one.mAP]
-    average = '' if one.average is None else f'{one.average:.1f}'
+    figures = ['–' for _ in one.tious] if one.mAP is None else [f'{value:.1f}' for value in one.mAP]
+    average = '–' if one.average is None else f'{one.average:.1f}'
     if one.average_over is not None:
         average += f' (over {one.average_over})'
     cells = [_link(model), one.dataset, f'`{one.protocol}`', one.selection, *figures, average, one.source]

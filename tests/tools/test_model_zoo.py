@@ -201,7 +201,7 @@ def test_only_an_average_or_several_sources_are_all_right(root: Path) -> None:
     page, problems = build_page(root)
     assert problems == []
     assert '| 30.0 | 20.0 | 21.0 (over 0.5:0.95:0.05) | a table |' in page
-    assert '|  |  | 21.0 | a table |' in page
+    assert '| – | – | 21.0 | a table |' in page
 
 
 def test_the_tolerance_is_three_deviations_in_steps_of_half_a_point(root: Path) -> None:

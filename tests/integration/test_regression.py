@@ -36,7 +36,8 @@ def test_a_quick_config_states_what_to_expect_itself(path: Path) -> None:
     assert '_expected' in cfg, (
         f'{path.name} states no _expected; store its results, and tools/analysis/model_zoo.py says what to write'
     )
-    assert str(origins.value(('_expected',))).startswith(str(path)), f'{path.name}: _expected is that of a base config'
+    written_in = Path(origins.key(('_expected',)).source).resolve()
+    assert written_in == path, f'{path.name}: _expected is that of its base {written_in.name}; state its own'
     assert cfg['_expected'].keys() == {'protocol', 'seed', 'average', 'tolerance'}
 
 

@@ -18,11 +18,10 @@ from mmwtal.engine.checkpoint import find_checkpoint, load_weights, read_checkpo
 from mmwtal.engine.train_loop import unwrap
 from mmwtal.evaluation import EvaluationResult
 from mmwtal.evaluation.metrics.wtal_metric import WTALMetric
+from mmwtal.utils.config.digest import config_sha256
 from mmwtal.utils.errors import UserError
 from mmwtal.utils.files import write_atomically
 from mmwtal.version import __version__
-
-_INCIDENTAL = ('work_dir', 'launcher', 'model_wrapper_cfg', 'resume', 'load_from')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +59,7 @@ def test_localizer(
     for key in ('test_dataloader', 'test_cfg', 'test_evaluator'):
         if cfg.get(key) is None:
             raise UserError(f'testing needs {key}, which the config does not set')
+    config_hash = config_sha256(cfg)  # of the config as written: later steps put into it what data and machine say
     prepare_runtime(cfg, launcher=launcher)
     work_dir = make_work_dir(cfg.work_dir)
     predictions_file, result_file = work_dir / 'predictions.json', work_dir / 'result.json'
@@ -88,7 +88,7 @@ def test_localizer(
     result = metric.result
     assert result is not None
     assert metric.predictions is not None
-    meta = _meta(cfg, path, saved, result) | _external_scores_meta(dataset)
+    meta = _meta(cfg, config_hash, path, saved, result) | _external_scores_meta(dataset)
     meta['left_out'] = list(dataset.left_out)
     _write_json(predictions_file, {**metric.predictions, 'meta': meta})
     _write_json(result_file, {**result.to_dict(), 'meta': meta})
@@ -120,12 +120,12 @@ def _check_shared_videos(dataset: Any, metric: WTALMetric) -> None:
         )
 
 
-def _meta(cfg: Config, path: Path, saved: dict[str, Any], result: EvaluationResult) -> dict[str, Any]:
+def _meta(cfg: Config, config_hash: str, path: Path, saved: dict[str, Any], result: EvaluationResult) -> dict[str, Any]:
     trained = saved.get('meta', {})
     return dict(
         protocol=result.protocol,
         config=Path(cfg.filename).name,
-        config_sha256=_config_hash(cfg),
+        config_sha256=config_hash,
         checkpoint=path.name,
         checkpoint_sha256=_sha256(path),
         iteration=trained.get('iter'),
@@ -133,12 +133,6 @@ def _meta(cfg: Config, path: Path, saved: dict[str, Any], result: EvaluationResu
         seed=trained.get('seed'),
         versions=dict(mmwtal=__version__, torch=torch.__version__, mmengine=mmengine.__version__),
     )
-
-
-def _config_hash(cfg: Config) -> str:
-    """Return a hash of what makes the result: not of where files lie or how many processes there are."""
-    kept = {key: value for key, value in cfg.items() if key not in _INCIDENTAL}
-    return hashlib.sha256(Config(kept).pretty_text.encode()).hexdigest()
 
 
 def _external_scores_meta(dataset: Any) -> dict[str, Any]:

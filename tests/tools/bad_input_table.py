@@ -14,6 +14,7 @@ import torch
 from mmwtal.apis.localizer import init_localizer
 from mmwtal.datasets.synthetic import write_synthetic
 from mmwtal.datasets.wtal_dataset import WTALDataset
+from mmwtal.evaluation import evaluate
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = 'configs/quick/co2net_synthetic.py'
@@ -86,6 +87,34 @@ TOOLS = {
         wrong=('--cfg-options x', '--origin x'),
         takes=(('empty', 'config'), ('other type', 'config')),
     ),
+    'multi_seed': Tool(
+        path='analysis/multi_seed.py',
+        argv='{config} --seeds 0 --work-dir {out} --data-root {root}',
+        inputs=('config',),  # the data are read by its children
+        output='out',
+        wrong=(
+            *(
+                *_WRONG_CONFIG,
+                '--seeds x',
+                '--seeds 3-1',
+                '--jobs 0',
+                '--threads x',
+                '--out {absent}/x',
+                '--out {root}',
+            ),
+            *('--out {config}', '--cfg-options randomness.seed=1', '--cfg-options randomness.seed=-1'),
+        ),
+    ),
+    'compare_runs': Tool(
+        path='analysis/compare_runs.py',
+        argv='{result} {other_result} --out {out}',
+        inputs=('result', 'other_result'),
+        output='out',
+        output_is_file=True,
+        wrong=('--allow x', '--allow protocol,x', '--names one', '--names x x', '--out {absent}/x', '--markdown {out}'),
+    ),
+    'model_zoo': Tool(path='analysis/model_zoo.py', argv='--check', wrong=('--root {text}', '--root {absent}')),
+    'frozen': Tool(path='analysis/frozen.py', argv='--check', wrong=('--write', '--check x')),
     'custom': Tool(
         path='dataset_converters/custom.py',
         argv='{features} {labels} {out} --test-csv {segments} --durations {durations} --fps 25 --stride 16',
@@ -145,6 +174,10 @@ def write_sound_inputs(folder: Path) -> dict[str, Path]:
     for name, text in texts.items():
         paths[name] = folder / f'{name}.{"json" if name == "predictions" else "csv"}'
         paths[name].write_text(text)
+    for name in ('result', 'other_result'):
+        paths[name] = folder / f'{name}.json'
+        result = evaluate(paths['predictions'], paths['annotations'], protocol='anet').to_dict()
+        paths[name].write_text(json.dumps(result))
     paths['features'] = folder / 'features'
     paths['features'].mkdir()
     for name in ('one', 'two', 'last'):

@@ -13,7 +13,10 @@ from mmwtal.utils.names import did_you_mean
 
 
 class CfgOptionsAction(DictAction):
-    """mmengine's action for ``key=value ...``, with a usage error instead of a traceback for what it cannot read."""
+    """mmengine's action for ``key=value ...``, with a usage error instead of a traceback for what it cannot read.
+
+    Beside the dict, under ``<dest>_words``, the words are kept as they were written, to be handed on to other tools.
+    """
 
     def __call__(
         self,
@@ -31,6 +34,8 @@ class CfgOptionsAction(DictAction):
             super().__call__(parser, namespace, values, option_string)
         except AssertionError as error:
             parser.error(f'argument {option_string}: {error}')
+        earlier = getattr(namespace, f'{self.dest}_words', [])
+        setattr(namespace, f'{self.dest}_words', [*earlier, *(values or ())])
 
 
 def add_cfg_options(parser: argparse.ArgumentParser) -> None:

@@ -4,8 +4,19 @@ import torch
 from torch import Tensor
 
 
+def topk_counts(mask: Tensor, *, ratio: float) -> Tensor:
+    """Return k = max(1, floor(T_b / ratio)) of each video's own T_b snippets, int64, (B,).
+
+    Args:
+        mask: Valid snippets, bool, (B, T).
+        ratio: Snippets of a video for each of the k.
+    """
+    lengths = mask.sum(dim=1)
+    return torch.div(lengths.double(), ratio, rounding_mode='floor').long().clamp(min=1)
+
+
 def topk_mean(values: Tensor, mask: Tensor, *, ratio: float) -> Tensor:
-    """Average, for each channel by itself, the highest k = max(1, floor(T_b / ratio)) of each video's own snippets.
+    """Average, for each channel by itself, the highest k of each video's own snippets (see :func:`topk_counts`).
 
     Args:
         values: (B, T, C).
@@ -15,8 +26,7 @@ def topk_mean(values: Tensor, mask: Tensor, *, ratio: float) -> Tensor:
     Returns:
         (B, C).
     """
-    lengths = mask.sum(dim=1)
-    k = torch.div(lengths.double(), ratio, rounding_mode='floor').long().clamp(min=1)
+    k = topk_counts(mask, ratio=ratio)
     top = values.masked_fill(~mask[..., None], float('-inf')).topk(int(k.max()), dim=1).values
     beyond = torch.arange(top.shape[1], device=top.device) >= k[:, None]
     return top.masked_fill(beyond[..., None], 0).sum(dim=1) / k[:, None]

@@ -1,4 +1,4 @@
-"""What temporal networks on padded batches share: masking, pooling, the mean over own snippets, initialisation."""
+"""What temporal networks on padded batches share: masking, pooling, mean and ranks of own snippets, initialisation."""
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +37,20 @@ def temporal_mean(values: Tensor, mask: Tensor) -> Tensor:
     """
     total = values.masked_fill(~mask[..., None], 0).sum(dim=1)
     return total / mask.sum(dim=1, keepdim=True)
+
+
+def temporal_ranks(values: Tensor, mask: Tensor) -> Tensor:
+    """Rank each snippet among its video's own, ascending from 0; of equal values the earlier one goes first.
+
+    Args:
+        values: (B, T).
+        mask: Valid snippets, bool, (B, T), a video's own before its padding.
+
+    Returns:
+        int64, (B, T); the padding has the ranks that follow, in its own order.
+    """
+    order = values.masked_fill(~mask, float('inf')).argsort(dim=1, stable=True)
+    return order.argsort(dim=1)
 
 
 class TemporalAveragePool(nn.Module):

@@ -9,13 +9,14 @@ import importlib.util
 import json
 import math
 import zlib
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
+from mmengine.logging import MessageHub
 
 from mmwtal.registry import MODELS
 from mmwtal.structures import LocalizerOutput, WTALDataSample
@@ -40,6 +41,17 @@ class ParityRun:
     losses: dict[str, float]
     total: float
     grad_norms: dict[str, float]
+
+
+@contextmanager
+def training_at(iteration: int, max_iters: int) -> Iterator[MessageHub]:
+    """Let a message hub be current that says what a Runner would in this iteration."""
+    hub = MessageHub.get_instance(f'training_at_{len(MessageHub._instance_dict)}')
+    hub.update_info_dict({'iter': iteration, 'max_iters': max_iters})
+    try:
+        yield hub
+    finally:
+        del MessageHub._instance_dict[hub.instance_name]
 
 
 def recipe_weights(shapes: Mapping[str, tuple], seed: int) -> dict[str, torch.Tensor]:
@@ -106,7 +118,7 @@ def run_parity(
     length: int,
     labels: torch.Tensor,
     seed: int,
-    progress: Callable[[], AbstractContextManager] = nullcontext,
+    progress: tuple[int, int] = (0, 1),
 ) -> ParityRun:
     """Run one batch through a model with the recipe's weights.
 
@@ -117,14 +129,14 @@ def run_parity(
         length: T.
         labels: (B, C).
         seed: Of the recipe.
-        progress: Makes the context that the losses are computed in.
+        progress: Iteration, from 0, and number of iterations that the losses are told.
     """
     localizer = MODELS.build(model).eval()
     names = our_names(base, shapes)
     localizer.load_state_dict({names[key]: value for key, value in recipe_weights(shapes, seed).items()})
     inputs = recipe_inputs(len(labels), length, model['in_channels'], seed)
     samples = [WTALDataSample(video_id=str(index), labels=row) for index, row in enumerate(labels)]
-    with progress():
+    with training_at(*progress):
         terms = localizer(inputs, samples, mode='loss')
     total, _ = localizer.parse_losses(terms)
     total.backward()

@@ -64,41 +64,43 @@ def _graphs(official: str, ours: str) -> dict[str, str]:
     }
 
 
-BASES: dict[str, OfficialBase] = {
-    'co2net': OfficialBase(
-        model={
-            'type': 'WTALLocalizer',
-            'backbone': {'type': 'CO2NetBackbone'},
-            'head': {'type': 'MILHead', 'losses': {}},
-        },
-        sizes={'num_classes': ('classifier.4.weight', 0, 1), 'in_channels': ('fusion.0.weight', 1, 0)},
-        renames={
-            **_consensus('vAttn', 'backbone.rgb'),
-            **_consensus('fAttn', 'backbone.flow'),
-            'fusion.0': 'backbone.fusion',
-            'classifier.1': 'head.hidden',
-            'classifier.4': 'head.classifier',
-        },
-        left_out={'feat_encoder': 'the published forward pass never uses it'},
-    ),
-    'ddgnet': OfficialBase(
-        model={
-            'type': 'WTALLocalizer',
-            'backbone': {'type': 'DDGNetBackbone'},
-            'head': {'type': 'MILHead', 'losses': {}},
-        },
-        sizes={'num_classes': ('classifier.4.weight', 0, 1), 'in_channels': ('fusion.0.weight', 1, 0)},
-        renames={
-            **_graphs('Attn', 'backbone.graphs'),
-            **_attention('Attn.attentions.0', 'backbone.attentions.0'),
-            **_attention('Attn.attentions.1', 'backbone.attentions.1'),
-            'fusion.0': 'backbone.fusion',
-            'classifier.1': 'head.hidden',
-            'classifier.4': 'head.classifier',
-        },
-        left_out={'feat_encoder': "the published forward pass never uses it (ActivityNet's model has it)"},
-    ),
-}
+_CO2NET = OfficialBase(
+    model={
+        'type': 'WTALLocalizer',
+        'backbone': {'type': 'CO2NetBackbone'},
+        'head': {'type': 'MILHead', 'losses': {}},
+    },
+    sizes={'num_classes': ('classifier.4.weight', 0, 1), 'in_channels': ('fusion.0.weight', 1, 0)},
+    renames={
+        **_consensus('vAttn', 'backbone.rgb'),
+        **_consensus('fAttn', 'backbone.flow'),
+        'fusion.0': 'backbone.fusion',
+        'classifier.1': 'head.hidden',
+        'classifier.4': 'head.classifier',
+    },
+    left_out={'feat_encoder': 'the published forward pass never uses it'},
+)
+
+_DDGNET = OfficialBase(
+    model={
+        'type': 'WTALLocalizer',
+        'backbone': {'type': 'DDGNetBackbone'},
+        'head': {'type': 'MILHead', 'losses': {}},
+    },
+    sizes={'num_classes': ('classifier.4.weight', 0, 1), 'in_channels': ('fusion.0.weight', 1, 0)},
+    renames={
+        **_graphs('Attn', 'backbone.graphs'),
+        **_attention('Attn.attentions.0', 'backbone.attentions.0'),
+        **_attention('Attn.attentions.1', 'backbone.attentions.1'),
+        'fusion.0': 'backbone.fusion',
+        'classifier.1': 'head.hidden',
+        'classifier.4': 'head.classifier',
+    },
+    left_out={'feat_encoder': "only the model for ActivityNet has it, whose published forward pass never uses it"},
+)
+
+# DELU's network is CO2-Net's, its layers' names, too.
+BASES: dict[str, OfficialBase] = {'co2net': _CO2NET, 'ddgnet': _DDGNET, 'delu': _CO2NET}
 
 
 def load_official(path: Path) -> StateDict:

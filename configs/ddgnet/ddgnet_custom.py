@@ -1,0 +1,13 @@
+# DDG-Net on your own features: give --data-root, the folder that tools/dataset_converters/custom.py wrote. Classes and
+# feature width are taken from the data. Values are those of THUMOS14; tune `length` (snippets a training sample has),
+# `max_iters`, the learning rate and the weight of loss_feature_consistency, whose size goes with that of your features.
+# It needs features of two modalities; backbone.modalities states their widths if they are not halves.
+_base_ = ['./ddgnet_thumos14-i3d.py']
+
+_data_root = 'data/custom'
+_dataset = dict(type='WTALDataset', data_root=_data_root)
+
+model = dict(num_classes='auto', in_channels='auto')
+train_dataloader = dict(dataset=_dataset)
+test_dataloader = dict(dataset=_dataset)
+test_evaluator = dict(data_root=_data_root, protocol='anet', tious='0.1:0.7:0.1')

@@ -15,31 +15,8 @@ from mmwtal.models.losses.attention import attention_guide_loss, attention_mutua
 from mmwtal.models.losses.suppression import suppress
 from mmwtal.models.losses.topk_mil import topk_mil_loss
 from mmwtal.registry import MODELS
-from mmwtal.structures import LocalizerOutput
 
-LENGTHS = st.lists(st.integers(1, 30), min_size=1, max_size=7)
-
-
-def make_output(lengths, seed=0, classes=4, background=True, dtype=torch.float64):
-    """A padded output whose padding is NaN."""
-    generator = torch.Generator().manual_seed(seed)
-    shape = (len(lengths), max(lengths))
-    mask = torch.arange(shape[1]) < torch.tensor(lengths)[:, None]
-
-    def draw(width):
-        values = torch.randn(*shape, width, generator=generator, dtype=dtype)
-        return values.masked_fill(~mask[..., None], float('nan'))
-
-    output = LocalizerOutput(
-        feat=draw(6),
-        attn=draw(1).sigmoid(),
-        cas=draw(classes + background),
-        has_background=background,
-        mask=mask,
-        extras={'attn_modalities': draw(2).sigmoid()},
-    )
-    labels = (torch.rand(len(lengths), classes, generator=generator) < 0.4).to(dtype)
-    return output, labels
+from .padded import LENGTHS, make_output
 
 
 def plain_mil(output, labels, ratio, suppressed):
@@ -172,6 +149,8 @@ def test_attention_losses_without_modalities_use_the_attention_alone():
         {'type': 'AttentionMutualLoss'},
         {'type': 'AttentionNormLoss'},
         {'type': 'AttentionGuideLoss'},
+        {'type': 'EvidentialLoss'},
+        {'type': 'UncertaintyGuideLoss', 'max_iters': 1},
     ],
 )
 def test_full_precision_under_autocast(loss):

@@ -43,8 +43,8 @@ def official():
     return state
 
 
-def convert(tool, source, target, *options):
-    tool.main(tool.build_parser().parse_args(['co2net', str(source), str(target), *options]))
+def convert(tool, source, target, *options, base='co2net'):
+    tool.main(tool.build_parser().parse_args([base, str(source), str(target), *options]))
 
 
 @pytest.mark.parametrize('form', ['bare', 'wrapped', 'parallel', 'legacy'])
@@ -79,6 +79,28 @@ def test_converts(tool, official, tmp_path, capsys, form):
     assert torch.equal(model.backbone.rgb.global_conv.weight, official['vAttn.channel_conv.0.weight'])
     assert torch.equal(model.head.classifier.weight, official['classifier.4.weight'])
     assert [path.name for path in target.parent.iterdir()] == ['ours.pth']
+
+
+def test_delu_has_the_network_of_co2net(tool, official, tmp_path, capsys):
+    source = tmp_path / 'best_delu_thumos.pkl'
+    torch.save(official, source)
+    for base in ('co2net', 'delu'):
+        convert(tool, source, tmp_path / f'{base}.pth', base=base)
+        assert 'left out: feat_encoder' in capsys.readouterr().out
+    co2net, delu = (torch.load(tmp_path / f'{base}.pth', weights_only=True) for base in ('co2net', 'delu'))
+    assert delu['meta']['base'] == 'delu'
+    assert delu['state_dict'].keys() == co2net['state_dict'].keys()
+    assert all(torch.equal(value, co2net['state_dict'][key]) for key, value in delu['state_dict'].items())
+    model = MODELS.build(
+        {
+            'type': 'WTALLocalizer',
+            'num_classes': CLASSES,
+            'in_channels': 2 * HALF,
+            'backbone': {'type': 'CO2NetBackbone'},
+            'head': {'type': 'MILHead', 'losses': {'loss_evidential': {'type': 'EvidentialLoss'}}},
+        }
+    )
+    model.load_state_dict(delu['state_dict'])
 
 
 def test_does_not_overwrite_unasked(tool, official, tmp_path):

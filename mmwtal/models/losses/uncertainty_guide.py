@@ -68,7 +68,8 @@ def uncertainty_guide_loss(
 ) -> Tensor:
     """Mean of w abs(1 - A - b): an attention is high where the background's probability b is low.
 
-    This is DELU's snippet level. The weight w goes by the snippet's uncertainty and the progress of training; see :func:`uncertainty_curve`.
+    This is DELU's snippet level. The weight w goes by the snippet's uncertainty and the progress of training; see
+    :func:`uncertainty_curve`.
 
     Args:
         cas: Logits S with the background last, (B, T, C + 1); b is the last channel of their softmax.

@@ -96,7 +96,7 @@ _DDGNET = OfficialBase(
         'classifier.1': 'head.hidden',
         'classifier.4': 'head.classifier',
     },
-    left_out={'feat_encoder': "only the model for ActivityNet has it, whose published forward pass never uses it"},
+    left_out={'feat_encoder': 'only the model for ActivityNet has it, whose published forward pass never uses it'},
 )
 
 # DELU's network is CO2-Net's, its layers' names, too.

@@ -187,9 +187,7 @@ class DDGNetBackbone(BaseBackbone):
     ) -> None:
         super().__init__()
         self.modalities = modality_widths(in_channels, modalities, backbone=type(self).__name__)
-        _check_options(
-            action_threshold, background_threshold, similarity_threshold, neighbour_ratio, residual_weight
-        )
+        _check_options(action_threshold, background_threshold, similarity_threshold, neighbour_ratio, residual_weight)
         self.action_threshold = action_threshold
         self.background_threshold = background_threshold
         self.similarity_threshold = similarity_threshold
@@ -274,7 +272,8 @@ def _check_options(
         )
     if not 0 <= similarity_threshold <= 1:
         raise UserError(
-            f'DDGNetBackbone: expected a cosine in [0, 1] as backbone.similarity_threshold, found {similarity_threshold}'
+            'DDGNetBackbone: expected a cosine in [0, 1] as backbone.similarity_threshold, found '
+            f'{similarity_threshold}'
         )
     if neighbour_ratio < 1:
         raise UserError(
@@ -282,4 +281,6 @@ def _check_options(
             f'snippet learns from), found {neighbour_ratio}'
         )
     if not 0 <= residual_weight <= 1:
-        raise UserError(f'DDGNetBackbone: expected a share in [0, 1] as backbone.residual_weight, found {residual_weight}')
+        raise UserError(
+            f'DDGNetBackbone: expected a share in [0, 1] as backbone.residual_weight, found {residual_weight}'
+        )

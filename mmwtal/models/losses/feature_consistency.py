@@ -61,7 +61,7 @@ class FeatureConsistencyLoss(BaseLoss):
         extras = output.extras
         if 'graph_gap' not in extras:
             raise UserError(
-                "FeatureConsistencyLoss needs extras['graph_gap'] and the snippets' kinds, which DDGNetBackbone gives and "
+                "FeatureConsistencyLoss needs extras['graph_gap'] and the snippets' kinds, which DDGNetBackbone gives, "
                 'this backbone does not; remove the loss from the head'
             )
         members = torch.stack([extras['action_snippets'], extras['background_snippets']])

@@ -87,6 +87,21 @@ def _cosines(values: Tensor) -> Tensor:
     return unit @ unit.transpose(1, 2)
 
 
+class SnippetConv(nn.Conv1d):
+    """A temporal convolution of kernel 1 for snippets that were picked out of their videos.
+
+    Args:
+        channels: Width of a snippet, before and after.
+    """
+
+    def __init__(self, *, channels: int) -> None:
+        super().__init__(channels, channels, 1)
+
+    def forward(self, snippets: Tensor) -> Tensor:
+        """Return (N, C) of ``snippets`` (N, C)."""
+        return F.linear(snippets, self.weight[..., 0], self.bias)
+
+
 class DiscriminativeGraph(nn.Module):
     """Two graph convolutions of one modality, with weights for action and others for background.
 
@@ -96,8 +111,8 @@ class DiscriminativeGraph(nn.Module):
 
     def __init__(self, *, channels: int) -> None:
         super().__init__()
-        self.action = nn.ModuleList(nn.Conv1d(channels, channels, 1) for _ in range(2))
-        self.background = nn.ModuleList(nn.Conv1d(channels, channels, 1) for _ in range(2))
+        self.action = nn.ModuleList(SnippetConv(channels=channels) for _ in range(2))
+        self.background = nn.ModuleList(SnippetConv(channels=channels) for _ in range(2))
         self.activation = nn.LeakyReLU(LEAKY_SLOPE)
 
     def forward(self, values: Tensor, graph: Tensor, kinds: SnippetKinds) -> tuple[Tensor, Tensor]:
@@ -122,8 +137,8 @@ class DiscriminativeGraph(nn.Module):
             # Each snippet passes through the layer of its own kind only.
             hidden = (hidden if depth == 0 else graph @ hidden).flatten(0, 1)
             rows = [
-                F.linear(hidden.index_select(0, index), layer.weight[..., 0], layer.bias)
-                for index, layer in ((action, action_layer), (background, background_layer))
+                action_layer(hidden.index_select(0, action)),
+                background_layer(hidden.index_select(0, background)),
             ]
             convolved = self.activation(torch.cat(rows))
             hidden = convolved.new_zeros(hidden.shape).index_copy(0, torch.cat([action, background]), convolved)

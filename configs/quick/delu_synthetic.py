@@ -13,7 +13,7 @@ model = dict(
     head=dict(dropout=0.3, losses=dict(loss_norm=dict(loss_weight=0.3))),
 )
 train_cfg = dict(max_iters=300)
-optim_wrapper = dict(optimizer=dict(lr=1e-3))
+optim_wrapper = dict(optimizer=dict(lr=2e-3))
 default_hooks = dict(checkpoint=dict(interval=100), logger=dict(interval=20))
 log_processor = dict(window_size=20)
 test_evaluator = dict(protocol='wtal_grid_delu')

@@ -1,7 +1,7 @@
 # DDG-Net on your own features: give --data-root, the folder that tools/dataset_converters/custom.py wrote. Classes and
 # feature width are taken from the data. Values are those of THUMOS14; tune `length` (snippets a training sample has),
 # `max_iters` and the learning rate, backbone.similarity_threshold (0.8 suits I3D's features, none of which is negative;
-# the cosines of others can be far lower) and the weight of loss_feature_consistency, whose size goes with the features'.
+# the cosines of others can be far lower) and the weight of loss_feature_consistency, which grows with the features.
 # It needs features of two modalities; backbone.modalities states their widths if they are not halves.
 _base_ = ['./ddgnet_thumos14-i3d.py']
 

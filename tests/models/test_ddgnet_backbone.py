@@ -311,10 +311,10 @@ def test_one_modality_or_widths_that_do_not_add_up(width, modalities):
     ('options', 'message'),
     [
         ({'action_threshold': 0.4}, r'background_threshold <= action_threshold.*0\.5 and 0\.4'),
-        ({'similarity_threshold': 1.1}, r'similarity_threshold, found 1\.1'),
-        ({'similarity_threshold': -0.1}, r'similarity_threshold, found -0\.1'),
-        ({'neighbour_ratio': 0}, 'neighbour_ratio .*, found 0'),
-        ({'residual_weight': 2}, 'residual_weight, found 2'),
+        ({'similarity_threshold': 1.1}, r'similarity_threshold in \[0, 1\], found 1\.1'),
+        ({'similarity_threshold': -0.1}, r'similarity_threshold in .*, found -0\.1'),
+        ({'neighbour_ratio': 0}, 'neighbour_ratio of at least 1, found 0'),
+        ({'residual_weight': 2}, 'residual_weight in .*, found 2'),
         ({'pool_kernel': 2}, 'pool_kernel must be an odd number'),
     ],
 )

@@ -286,16 +286,8 @@ def _check_options(
             f'{background_threshold} and {action_threshold}; lower backbone.background_threshold'
         )
     if not 0 <= similarity_threshold <= 1:
-        raise UserError(
-            'DDGNetBackbone: expected a cosine in [0, 1] as backbone.similarity_threshold, found '
-            f'{similarity_threshold}'
-        )
+        raise UserError(f'DDGNetBackbone: expected similarity_threshold in [0, 1], found {similarity_threshold}')
     if neighbour_ratio < 1:
-        raise UserError(
-            f'DDGNetBackbone: expected at least 1 as backbone.neighbour_ratio (snippets of a video for each that a '
-            f'snippet learns from), found {neighbour_ratio}'
-        )
+        raise UserError(f'DDGNetBackbone: expected neighbour_ratio of at least 1, found {neighbour_ratio}')
     if not 0 <= residual_weight <= 1:
-        raise UserError(
-            f'DDGNetBackbone: expected a share in [0, 1] as backbone.residual_weight, found {residual_weight}'
-        )
+        raise UserError(f'DDGNetBackbone: expected residual_weight in [0, 1], found {residual_weight}')

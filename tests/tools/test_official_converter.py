@@ -103,6 +103,45 @@ def test_delu_has_the_network_of_co2net(tool, official, tmp_path, capsys):
     model.load_state_dict(delu['state_dict'])
 
 
+@pytest.mark.parametrize('unused_layer', [False, True])  # only the model for ActivityNet has it
+def test_ddgnet(tool, official, tmp_path, capsys, unused_layer):
+    generator = torch.Generator().manual_seed(1)
+    state = {name: value for name, value in official.items() if not name.startswith(('vAttn', 'fAttn', 'feat_encoder'))}
+    for modality, name in enumerate(('vAttn', 'fAttn')):
+        prefix = f'{name}.attention.'
+        state |= {
+            f'Attn.attentions.{modality}.{key.removeprefix(prefix)}': value
+            for key, value in official.items()
+            if key.startswith(prefix)
+        }
+        for graph in (f'Attn.{kind}_graph.{modality}.{depth}' for kind in ('action', 'background') for depth in (0, 1)):
+            state[f'{graph}.weight'] = torch.randn(HALF, HALF, 1, generator=generator)
+            state[f'{graph}.bias'] = torch.randn(HALF, generator=generator)
+    if unused_layer:
+        state |= {name: value for name, value in official.items() if name.startswith('feat_encoder')}
+    torch.save(state, tmp_path / 'best_Thumos14.pkl')
+    convert(tool, tmp_path / 'best_Thumos14.pkl', tmp_path / 'ours.pth', base='ddgnet')
+    assert ('left out: feat_encoder' in capsys.readouterr().out) == unused_layer
+
+    converted = torch.load(tmp_path / 'ours.pth', weights_only=True)
+    meta = converted['meta']
+    assert (meta['base'], meta['num_classes'], meta['in_channels']) == ('ddgnet', CLASSES, 2 * HALF)
+    model = MODELS.build(
+        {
+            'type': 'WTALLocalizer',
+            'num_classes': CLASSES,
+            'in_channels': 2 * HALF,
+            'backbone': {'type': 'DDGNetBackbone'},
+            'head': {'type': 'MILHead', 'losses': {}},
+        }
+    )
+    model.load_state_dict(converted['state_dict'])
+    graphs = model.backbone.graphs
+    assert torch.equal(graphs[1].action[0].weight, state['Attn.action_graph.1.0.weight'])
+    assert torch.equal(graphs[0].background[1].bias, state['Attn.background_graph.0.1.bias'])
+    assert torch.equal(model.backbone.attentions[1].conv2.weight, official['fAttn.attention.3.weight'])
+
+
 def test_does_not_overwrite_unasked(tool, official, tmp_path):
     source, target = tmp_path / 'best.pkl', tmp_path / 'ours.pth'
     torch.save(official, source)

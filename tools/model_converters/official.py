@@ -42,15 +42,26 @@ class OfficialBase:
     left_out: dict[str, str] = field(default_factory=dict)
 
 
+def _attention(official: str, ours: str) -> dict[str, str]:
+    return {f'{official}.{index}': f'{ours}.{name}' for index, name in ((0, 'conv1'), (3, 'conv2'), (5, 'score'))}
+
+
 def _consensus(official: str, ours: str) -> dict[str, str]:
-    layers = {
-        'channel_conv.0': 'global_conv',
-        'bit_wise_attn.0': 'local_conv',
-        'attention.0': 'attention.conv1',
-        'attention.3': 'attention.conv2',
-        'attention.5': 'attention.score',
+    return {
+        f'{official}.channel_conv.0': f'{ours}.global_conv',
+        f'{official}.bit_wise_attn.0': f'{ours}.local_conv',
+        **_attention(f'{official}.attention', f'{ours}.attention'),
     }
-    return {f'{official}.{theirs}': f'{ours}.{name}' for theirs, name in layers.items()}
+
+
+def _graphs(official: str, ours: str) -> dict[str, str]:
+    """DDG-Net's layers by modality, kind of snippet and depth."""
+    return {
+        f'{official}.{kind}_graph.{modality}.{depth}': f'{ours}.{modality}.{kind}.{depth}'
+        for modality in range(2)
+        for kind in ('action', 'background')
+        for depth in range(2)
+    }
 
 
 _CO2NET = OfficialBase(
@@ -70,8 +81,26 @@ _CO2NET = OfficialBase(
     left_out={'feat_encoder': 'the published forward pass never uses it'},
 )
 
+_DDGNET = OfficialBase(
+    model={
+        'type': 'WTALLocalizer',
+        'backbone': {'type': 'DDGNetBackbone'},
+        'head': {'type': 'MILHead', 'losses': {}},
+    },
+    sizes={'num_classes': ('classifier.4.weight', 0, 1), 'in_channels': ('fusion.0.weight', 1, 0)},
+    renames={
+        **_graphs('Attn', 'backbone.graphs'),
+        **_attention('Attn.attentions.0', 'backbone.attentions.0'),
+        **_attention('Attn.attentions.1', 'backbone.attentions.1'),
+        'fusion.0': 'backbone.fusion',
+        'classifier.1': 'head.hidden',
+        'classifier.4': 'head.classifier',
+    },
+    left_out={'feat_encoder': 'only the model for ActivityNet has it, whose published forward pass never uses it'},
+)
+
 # DELU's network is CO2-Net's, its layers' names, too.
-BASES: dict[str, OfficialBase] = {'co2net': _CO2NET, 'delu': _CO2NET}
+BASES: dict[str, OfficialBase] = {'co2net': _CO2NET, 'ddgnet': _DDGNET, 'delu': _CO2NET}
 
 
 def load_official(path: Path) -> StateDict:

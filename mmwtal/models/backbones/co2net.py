@@ -102,7 +102,7 @@ class CO2NetBackbone(BaseBackbone):
         pool_kernel: int = 1,
     ) -> None:
         super().__init__()
-        first, second = self.modalities = _modality_widths(in_channels, modalities)
+        first, second = self.modalities = modality_widths(in_channels, modalities, backbone=type(self).__name__)
         self.rgb = CrossModalConsensus(
             main_channels=first, auxiliary_channels=second, attention_channels=attention_channels, dropout=dropout
         )
@@ -131,11 +131,21 @@ class CO2NetBackbone(BaseBackbone):
         )
 
 
-def _modality_widths(in_channels: int, modalities: tuple[int, int] | None) -> tuple[int, int]:
+def modality_widths(in_channels: int, modalities: tuple[int, int] | None, *, backbone: str) -> tuple[int, int]:
+    """Return the widths of RGB and flow.
+
+    Args:
+        in_channels: Width of the snippet features, both modalities together.
+        modalities: As configured; None for halves.
+        backbone: Class to name in an error.
+
+    Raises:
+        UserError: If they are not two positive widths that add up to ``in_channels``.
+    """
     widths = (in_channels // 2, in_channels // 2) if modalities is None else tuple(modalities)
     if len(widths) != 2 or sum(widths) != in_channels or min(widths) < 1:
         raise UserError(
-            f'CO2NetBackbone needs features of two modalities: expected two widths that add up to '
+            f'{backbone} needs features of two modalities: expected two widths that add up to '
             f'in_channels={in_channels}, found {list(widths)}{" (halves, the default)" if modalities is None else ""}; '
             'set backbone.modalities to the widths of RGB and flow, or take a backbone without that argument for '
             'features of another number of modalities'

@@ -70,6 +70,36 @@ BASES: dict[str, OfficialBase] = {
         },
         left_out={'feat_encoder': 'the published forward pass never uses it'},
     ),
+    'basnet': OfficialBase(
+        model={
+            'type': 'WTALLocalizer',
+            'backbone': {'type': 'BaSNetBackbone'},
+            'head': {'type': 'LinearHead', 'background': True, 'losses': {}},
+        },
+        sizes={
+            'num_classes': ('cas_module.conv_3.0.weight', 0, 1),
+            'in_channels': ('cas_module.conv_1.0.weight', 1, 0),
+        },
+        renames={
+            'filter_module.conv_1.0': 'backbone.filter_hidden',
+            'filter_module.conv_2.0': 'backbone.filter_score',
+            'cas_module.conv_1.0': 'backbone.conv1',
+            'cas_module.conv_2.0': 'backbone.conv2',
+            'cas_module.conv_3.0': 'head.classifier',
+        },
+    ),
+    'um': OfficialBase(
+        model={
+            'type': 'WTALLocalizer',
+            'backbone': {'type': 'UMBackbone'},
+            'head': {'type': 'LinearHead', 'background': False, 'losses': {}},
+        },
+        sizes={
+            'num_classes': ('cas_module.classifier.0.weight', 0, 0),
+            'in_channels': ('cas_module.conv.0.weight', 1, 0),
+        },
+        renames={'cas_module.conv.0': 'backbone.conv', 'cas_module.classifier.0': 'head.classifier'},
+    ),
 }
 
 

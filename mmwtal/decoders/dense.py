@@ -146,12 +146,14 @@ class DenseDecoder(BaseDecoder):
         self, candidates: Sequence[Candidates], labels: np.ndarray, added: np.ndarray, timebase: Timebase
     ) -> Proposals:
         """Score the candidates of all gates and suppress them class by class."""
-        segments = np.concatenate([np.empty((0, 2)), *(each.segments for each in candidates)]) / self.upsampling
+        points = np.concatenate([np.empty((0, 2)), *(each.segments for each in candidates)])
         places = np.concatenate([np.empty(0, dtype=np.int64), *(each.places for each in candidates)])
         contrast = np.concatenate([np.empty(0), *(each.contrast for each in candidates)])
         scores = contrast + self.gamma * added[places]
         # A time grid's offset changes no overlap, and clipping to the video comes after the suppression, as published.
-        seconds = segments * timebase.seconds_per_snippet
+        # Overlaps that equal the threshold are common (at 0.64 s a snippet, all numbers are fractions of 75), hence one
+        # factor as in the published arithmetic: rounding decides them.
+        seconds = points * (timebase.seconds_per_snippet / self.upsampling)
         kept = [np.empty(0, dtype=np.int64)]
         kept_scores = [np.empty(0)]
         for place in range(len(labels)):
@@ -160,7 +162,7 @@ class DenseDecoder(BaseDecoder):
             kept.append(own[suppressed.indices])
             kept_scores.append(suppressed.scores)
         chosen = np.concatenate(kept)
-        return Proposals(segments[chosen], np.concatenate(kept_scores), labels[places[chosen]])
+        return Proposals(points[chosen] / self.upsampling, np.concatenate(kept_scores), labels[places[chosen]])
 
 
 def on_cpu(values: Tensor) -> Tensor:

@@ -53,7 +53,9 @@ class BaseDecoder(ABC):
         timebases = [timebase] * videos if isinstance(timebase, Timebase) else list(timebase)
         if len(timebases) != videos:
             raise ValueError(f'decode: expected one timebase for each of {videos} videos, found {len(timebases)}')
-        return [_in_seconds(found, grid) for found, grid in zip(self.propose(output, timebases), timebases, strict=True)]
+        return [
+            _in_seconds(found, grid) for found, grid in zip(self.propose(output, timebases), timebases, strict=True)
+        ]
 
 
 def _in_seconds(proposals: Proposals, timebase: Timebase) -> InstanceData:

@@ -86,8 +86,8 @@ class BaSNetDecoder(DenseDecoder):
             return output.cas
         if 'cas_supp' not in output.extras:
             raise UserError(
-                "BaSNetDecoder needs extras['cas_supp'], the sequence of suppressed features, which BaSNetBackbone with "
-                "LinearHead gives and this model does not; set decoder.sequence='cas' to decode its plain one"
+                "BaSNetDecoder needs extras['cas_supp'], the sequence of suppressed features, which BaSNetBackbone "
+                "with LinearHead gives and this model does not; set decoder.sequence='cas' to decode its plain one"
             )
         return output.extras['cas_supp']
 

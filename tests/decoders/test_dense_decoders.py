@@ -30,9 +30,7 @@ def batch(*videos, padding=0, background=True):
         cas[row, : len(one_cas)] = torch.as_tensor(one_cas)
         attn[row, : len(one_cas), 0] = torch.as_tensor(one_attn)
         mask[row, : len(one_cas)] = True
-    return LocalizerOutput(
-        feat=cas, attn=attn, cas=cas, has_background=background, mask=mask, extras={'cas_supp': cas}
-    )
+    return LocalizerOutput(feat=cas, attn=attn, cas=cas, has_background=background, mask=mask, extras={'cas_supp': cas})
 
 
 def random_video(length, seed, channels=4):

@@ -18,9 +18,7 @@ def run(golden: dict, labels: torch.Tensor, width: int, **backbone) -> ParityRun
     model = Config.fromfile(ROOT / 'configs/_base_/models/um.py').model
     model.update(num_classes=labels.shape[1], in_channels=width)
     model.backbone.update(backbone)
-    return run_parity(
-        model, base='um', shapes=golden['keys'], length=golden['T'], labels=labels, seed=golden['seed']
-    )
+    return run_parity(model, base='um', shapes=golden['keys'], length=golden['T'], labels=labels, seed=golden['seed'])
 
 
 def test_stored_numbers_of_a_narrow_model():

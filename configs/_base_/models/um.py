@@ -1,7 +1,8 @@
 # UM (AAAI 2021, arXiv:2006.07006), with the options of its repository (Pilhyeon/WTAL-Uncertainty-Modeling): --r_act 9,
 # --r_bkg 4, --alpha 0.0005 (magnitude), --beta 1 (background entropy), --margin 100, --class_th 0.2; width, both
 # dropouts of .7 and the decoding are written into its code.
-_action_ratio, _background_ratio = 9, 4
+_action_ratio = 9
+_background_ratio = 4
 
 model = dict(
     type='WTALLocalizer',

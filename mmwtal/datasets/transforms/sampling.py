@@ -21,8 +21,9 @@ class SampleSnippets(BaseTransform):
       the published sampling of W-TALC and its successors, so is that L = S takes every snippet as it is.
     - ``uniform``: floor(p_i).
 
-    A video with fewer than S snippets repeats some, so that the length is always S; with ``keep_shorter`` it is taken as
-    it is, and S is the most that a video has. The time grid is stretched to match. Reads ``feature`` (L, D), ``timebase`` and, for ``random_perturb``, ``rng``; replaces the first two.
+    A video with fewer than S snippets repeats some, so that the length is always S; with ``keep_shorter`` it is taken
+    as it is, and S is the most that a video has. The time grid is stretched to match. Reads ``feature`` (L, D),
+    ``timebase`` and, for ``random_perturb``, ``rng``; replaces the first two.
 
     Args:
         mode: ``random_perturb``, ``uniform`` or ``full``.
@@ -33,9 +34,7 @@ class SampleSnippets(BaseTransform):
         UserError: If the mode is unknown or the other options do not go with it.
     """
 
-    def __init__(
-        self, *, mode: Mode = 'random_perturb', length: int | None = None, keep_shorter: bool = False
-    ) -> None:
+    def __init__(self, *, mode: Mode = 'random_perturb', length: int | None = None, keep_shorter: bool = False) -> None:
         if mode not in get_args(Mode):
             raise UserError(f'SampleSnippets: mode must be one of {", ".join(get_args(Mode))}, found {mode!r}')
         if mode == 'full' and length is not None:

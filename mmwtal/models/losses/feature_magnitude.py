@@ -87,8 +87,8 @@ def _magnitudes(output: LocalizerOutput, loss: str) -> tuple[Tensor, Tensor]:
     magnitude, keep = output.extras.get('magnitude'), output.extras.get('magnitude_keep')
     if magnitude is None or keep is None:
         raise UserError(
-            f"{loss} needs extras['magnitude'] and extras['magnitude_keep'], which UMBackbone gives and this model does "
-            'not; remove the loss from the head'
+            f"{loss} needs extras['magnitude'] and extras['magnitude_keep'], which UMBackbone gives and this model "
+            'does not; remove the loss from the head'
         )
     return magnitude[..., 0].detach(), keep[..., 0]
 

@@ -1,6 +1,6 @@
 # A small BaS-Net on the embedded dataset: trains in half a minute on a CPU. Architecture, losses and decoding are the
-# published ones, but that videos of class number 0 alone keep their proposals; widths, dropout and the schedule are ours,
-# chosen for a small model and a short run.
+# published ones, but that videos of class number 0 alone keep their proposals; widths and the schedule are ours, chosen
+# for a small model and a short run.
 _base_ = [
     '../_base_/datasets/synthetic.py',
     '../_base_/models/basnet.py',
@@ -11,7 +11,6 @@ model = dict(
     num_classes='auto',
     in_channels='auto',
     backbone=dict(hidden_channels=96, filter_channels=64),
-    head=dict(dropout=0.3),
     decoder=dict(skip_lone_first_class=False),
 )
 train_dataloader = dict(batch_size=16, batch_sampler=dict(num_pairs=0))

@@ -1,6 +1,6 @@
 # A small UM on the embedded dataset: trains in half a minute on a CPU. Architecture, losses and decoding are the
-# published ones; width, dropout, the margin of the magnitude loss and the schedule are ours, chosen for a small model and
-# a short run (the published margin of 100 belongs to embeddings 2,048 wide).
+# published ones; width, the margin of the magnitude loss and the schedule are ours, chosen for a small model and a
+# short run (the published margin of 100 belongs to embeddings 2,048 wide).
 _base_ = [
     '../_base_/datasets/synthetic.py',
     '../_base_/models/um.py',
@@ -11,7 +11,7 @@ model = dict(
     num_classes='auto',
     in_channels='auto',
     backbone=dict(hidden_channels=128),
-    head=dict(dropout=0.3, losses=dict(loss_um=dict(margin=10.0))),
+    head=dict(losses=dict(loss_um=dict(margin=10.0))),
 )
 train_dataloader = dict(batch_size=16, batch_sampler=dict(num_pairs=0))
 train_cfg = dict(max_iters=300)

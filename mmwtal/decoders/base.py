@@ -27,8 +27,13 @@ class BaseDecoder(ABC):
     """From a localizer's output to segments in seconds. It knows nothing of the model, and needs no labels."""
 
     @abstractmethod
-    def propose(self, output: LocalizerOutput) -> list[Proposals]:
-        """Return the proposals of each video, in the order in which they shall be listed."""
+    def propose(self, output: LocalizerOutput, timebases: Sequence[Timebase]) -> list[Proposals]:
+        """Return the proposals of each video, in the order in which they shall be listed.
+
+        Args:
+            output: The localizer's output.
+            timebases: The time grid of each video, for what the method does in seconds.
+        """
 
     def decode(self, output: LocalizerOutput, timebase: Timebase | Sequence[Timebase]) -> list[InstanceData]:
         """Decode a padded batch.
@@ -48,7 +53,9 @@ class BaseDecoder(ABC):
         timebases = [timebase] * videos if isinstance(timebase, Timebase) else list(timebase)
         if len(timebases) != videos:
             raise ValueError(f'decode: expected one timebase for each of {videos} videos, found {len(timebases)}')
-        return [_in_seconds(found, grid) for found, grid in zip(self.propose(output), timebases, strict=True)]
+        return [
+            _in_seconds(found, grid) for found, grid in zip(self.propose(output, timebases), timebases, strict=True)
+        ]
 
 
 def _in_seconds(proposals: Proposals, timebase: Timebase) -> InstanceData:

@@ -1,5 +1,6 @@
 """Proposals from many thresholds on the attention, scored by outer-inner contrast (the CO2-Net family)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from mmwtal.decoders.nms import SoftNMS
 from mmwtal.decoders.outer_inner import outer_inner_contrast
 from mmwtal.decoders.pooling import video_scores
 from mmwtal.registry import DECODERS, build_module
-from mmwtal.structures import LocalizerOutput
+from mmwtal.structures import LocalizerOutput, Timebase
 
 
 @DECODERS.register_module()
@@ -59,8 +60,8 @@ class MultiThresholdDecoder(BaseDecoder):
         self.nms = SoftNMS(length_offset=1.0) if nms is None else build_module(nms, DECODERS)
         self.skip_lone_first_snippet = skip_lone_first_snippet
 
-    def propose(self, output: LocalizerOutput) -> list[Proposals]:
-        """See :class:`BaseDecoder`."""
+    def propose(self, output: LocalizerOutput, timebases: Sequence[Timebase]) -> list[Proposals]:
+        """See :class:`BaseDecoder`; all is done in snippets, as published."""
         attn, cas, mask = (_on_cpu(values) for values in (output.attn, output.cas, output.mask))
         activation = attn * cas
         if output.video_scores is None:

@@ -144,7 +144,8 @@ class BaseSuppression(ABC):
         """Suppress within each class.
 
         Args:
-            segments: Start and end in snippets, (N, 2), shared by all classes.
+            segments: Start and end, (N, 2), shared by all classes; in the unit of the decoder: snippets, or seconds
+                where the method suppresses in seconds (BaS-Net, UM).
             scores: (C, N).
 
         Returns:
@@ -158,7 +159,7 @@ class HardNMS(BaseSuppression):
 
     Args:
         tiou_threshold: Overlap from which on the lower score is dropped.
-        length_offset: In snippets; see :func:`tiou_matrix`.
+        length_offset: In the unit of the segments; see :func:`tiou_matrix`.
     """
 
     def __init__(self, *, tiou_threshold: float, length_offset: float = 0.0) -> None:
@@ -183,7 +184,7 @@ class SoftNMS(BaseSuppression):
         method: 'gaussian' or 'linear'.
         sigma: Of 'gaussian'.
         tiou_threshold: Of 'linear'.
-        length_offset: In snippets; see :func:`tiou_matrix`.
+        length_offset: In the unit of the segments; see :func:`tiou_matrix`.
 
     Raises:
         UserError: If ``method`` is unknown.

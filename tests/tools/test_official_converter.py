@@ -4,6 +4,7 @@ import sys
 
 import pytest
 import torch
+from mmengine.config import Config
 
 from mmwtal.registry import MODELS
 from mmwtal.utils.errors import UserError
@@ -235,3 +236,37 @@ def test_the_input_is_never_replaced(tool, official, tmp_path):
         with pytest.raises(UserError, match='OUT is IN'):
             convert(tool, source, target, '--overwrite')
     assert source.read_bytes() == content
+
+
+# Authors' layers of the other base models at reduced input width: (weight's shape, whether it has a bias).
+OTHERS = {
+    'um': {'cas_module.conv.0': ((2048, 6, 3), True), 'cas_module.classifier.0': ((CLASSES, 2048, 1), False)},
+    'basnet': {
+        'filter_module.conv_1.0': ((512, 6, 1), True),
+        'filter_module.conv_2.0': ((1, 512, 1), True),
+        'cas_module.conv_1.0': ((2048, 6, 3), True),
+        'cas_module.conv_2.0': ((2048, 2048, 3), True),
+        'cas_module.conv_3.0': ((CLASSES + 1, 2048, 1), False),
+    },
+}
+
+
+@pytest.mark.parametrize('base', OTHERS)
+def test_other_bases(tool, base, tmp_path, repo_root):
+    state = {}
+    for number, (layer, (shape, biased)) in enumerate(OTHERS[base].items()):
+        state[f'{layer}.weight'] = torch.full(shape, float(number))
+        if biased:
+            state[f'{layer}.bias'] = torch.full(shape[:1], number + 0.5)
+    source, target = tmp_path / 'model_best.pkl', tmp_path / 'ours.pth'
+    torch.save(state, source)
+    tool.main(tool.build_parser().parse_args([base, str(source), str(target)]))
+    checkpoint = torch.load(target, weights_only=True)
+    assert (checkpoint['meta']['num_classes'], checkpoint['meta']['in_channels']) == (CLASSES, 6)
+    config = Config.fromfile(repo_root / f'configs/_base_/models/{base}.py').model
+    model = MODELS.build({**config, 'num_classes': CLASSES, 'in_channels': 6})
+    model.load_state_dict(checkpoint['state_dict'])
+    for layer, mine in tool.BASES[base].renames.items():
+        assert torch.equal(model.get_parameter(f'{mine}.weight'), state[f'{layer}.weight'])
+    with pytest.raises(UserError, match=r'unexpected'):
+        tool.convert(state, tool.BASES['co2net'], 'model_best.pkl')

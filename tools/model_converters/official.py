@@ -99,8 +99,46 @@ _DDGNET = OfficialBase(
     left_out={'feat_encoder': 'only the model for ActivityNet has it, whose published forward pass never uses it'},
 )
 
+_BASNET = OfficialBase(
+    model={
+        'type': 'WTALLocalizer',
+        'backbone': {'type': 'BaSNetBackbone'},
+        'head': {'type': 'LinearHead', 'background': True, 'losses': {}},
+    },
+    sizes={
+        'num_classes': ('cas_module.conv_3.0.weight', 0, 1),
+        'in_channels': ('cas_module.conv_1.0.weight', 1, 0),
+    },
+    renames={
+        'filter_module.conv_1.0': 'backbone.filter_hidden',
+        'filter_module.conv_2.0': 'backbone.filter_score',
+        'cas_module.conv_1.0': 'backbone.conv1',
+        'cas_module.conv_2.0': 'backbone.conv2',
+        'cas_module.conv_3.0': 'head.classifier',
+    },
+)
+
+_UM = OfficialBase(
+    model={
+        'type': 'WTALLocalizer',
+        'backbone': {'type': 'UMBackbone'},
+        'head': {'type': 'LinearHead', 'background': False, 'losses': {}},
+    },
+    sizes={
+        'num_classes': ('cas_module.classifier.0.weight', 0, 0),
+        'in_channels': ('cas_module.conv.0.weight', 1, 0),
+    },
+    renames={'cas_module.conv.0': 'backbone.conv', 'cas_module.classifier.0': 'head.classifier'},
+)
+
 # DELU's network is CO2-Net's, its layers' names, too.
-BASES: dict[str, OfficialBase] = {'co2net': _CO2NET, 'ddgnet': _DDGNET, 'delu': _CO2NET}
+BASES: dict[str, OfficialBase] = {
+    'basnet': _BASNET,
+    'co2net': _CO2NET,
+    'ddgnet': _DDGNET,
+    'delu': _CO2NET,
+    'um': _UM,
+}
 
 
 def load_official(path: Path) -> StateDict:

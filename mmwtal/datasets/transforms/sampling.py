@@ -21,26 +21,31 @@ class SampleSnippets(BaseTransform):
       the published sampling of W-TALC and its successors, so is that L = S takes every snippet as it is.
     - ``uniform``: floor(p_i).
 
-    A video with fewer than S snippets repeats some, so that the length is always S. The time grid is stretched to
-    match. Reads ``feature`` (L, D), ``timebase`` and, for ``random_perturb``, ``rng``; replaces the first two.
+    A video with fewer than S snippets repeats some, so that the length is always S; with ``keep_shorter`` it is taken
+    as it is, and S is the most that a video has. The time grid is stretched to match. Reads ``feature`` (L, D),
+    ``timebase`` and, for ``random_perturb``, ``rng``; replaces the first two.
 
     Args:
         mode: ``random_perturb``, ``uniform`` or ``full``.
         length: S; not for ``full``.
+        keep_shorter: Take a video with fewer than S snippets as it is (UM tests so); not for ``full``.
 
     Raises:
-        UserError: If the mode is unknown or the length does not go with it.
+        UserError: If the mode is unknown or the other options do not go with it.
     """
 
-    def __init__(self, *, mode: Mode = 'random_perturb', length: int | None = None) -> None:
+    def __init__(self, *, mode: Mode = 'random_perturb', length: int | None = None, keep_shorter: bool = False) -> None:
         if mode not in get_args(Mode):
             raise UserError(f'SampleSnippets: mode must be one of {", ".join(get_args(Mode))}, found {mode!r}')
         if mode == 'full' and length is not None:
             raise UserError(f"SampleSnippets: mode='full' takes all snippets, so length={length!r} must be left out")
         if mode != 'full' and (not isinstance(length, int) or length < 1):
             raise UserError(f'SampleSnippets: mode={mode!r} needs length, a whole number above 0; found {length!r}')
+        if mode == 'full' and keep_shorter:
+            raise UserError("SampleSnippets: mode='full' takes all snippets, so keep_shorter=True must be left out")
         self.mode = mode
         self.length = length
+        self.keep_shorter = keep_shorter
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Sample the snippets of a record.
@@ -48,9 +53,9 @@ class SampleSnippets(BaseTransform):
         Raises:
             UserError: If the time grid of the video cannot be stretched.
         """
-        if self.length is None:
-            return results
         feature = results['feature']
+        if self.length is None or (self.keep_shorter and len(feature) < self.length):
+            return results
         rng = results['rng'] if self.mode == 'random_perturb' else None
         # As a plain array: indexing a memory map would wrap the copy as one.
         results['feature'] = np.asarray(feature)[sample_indices(len(feature), self.length, rng)]

@@ -84,6 +84,33 @@ def test_full_takes_everything_as_it_is():
     assert results['timebase'] == record()['timebase']
 
 
+@pytest.mark.parametrize('mode', ['uniform', 'random_perturb'])
+@pytest.mark.parametrize('length', [40, 41, 60])
+def test_keep_shorter_takes_a_short_video_as_it_is(mode, length):
+    results = SampleSnippets(mode=mode, length=length, keep_shorter=True)(record())
+    np.testing.assert_array_equal(results['feature'], record()['feature'])
+    assert results['timebase'] == record()['timebase']
+
+
+@pytest.mark.parametrize('mode', ['uniform', 'random_perturb'])
+def test_keep_shorter_changes_nothing_for_a_longer_video(mode):
+    kept, plain = (SampleSnippets(mode=mode, length=39, keep_shorter=keep)(record()) for keep in (True, False))
+    np.testing.assert_array_equal(kept['feature'], plain['feature'])
+    assert kept['timebase'] == plain['timebase']
+
+
+@pytest.mark.parametrize('snippets', [10, 749, 750, 751, 1500, 3001])
+def test_test_inputs_of_basnet_and_um(snippets):
+    grid = np.floor(np.arange(750) * snippets / 750).astype(int)
+    for keep, expected in ((False, grid), (True, np.arange(snippets) if snippets <= 750 else grid)):
+        results = SampleSnippets(mode='uniform', length=750, keep_shorter=keep)(record(snippets))
+        np.testing.assert_array_equal(results['feature'], record(snippets)['feature'][expected])
+        # Published: (16 * snippets) / (24 * sampled * 25) seconds for each of 24 points a snippet.
+        seconds = 16 * snippets / (24 * len(expected) * 25)
+        found = results['timebase'].to_seconds(np.array([1, 25, 24 * len(expected)]) / 24)
+        np.testing.assert_allclose(found, np.array([1, 25, 24 * len(expected)]) * seconds, rtol=1e-12)
+
+
 def test_a_memory_map_gives_a_plain_array_of_what_was_taken(tmp_path):
     np.save(tmp_path / 'v.npy', record()['feature'])
     results = record()
@@ -108,6 +135,7 @@ def test_a_window_shorter_than_the_stride_cannot_be_stretched_far():
         ({'mode': 'uniform'}, 'needs length'),
         ({'mode': 'random', 'length': 5}, 'random_perturb, uniform, full'),
         ({'mode': 'full', 'length': 5}, 'must be left out'),
+        ({'mode': 'full', 'keep_shorter': True}, 'must be left out'),
         ({'mode': 'uniform', 'length': 0}, 'above 0'),
         ({'mode': 'uniform', 'length': 2.5}, 'whole number'),
     ],

@@ -1,0 +1,17 @@
+# BaS-Net on your own data: give --data-root, the folder that tools/dataset_converters/custom.py wrote. Classes and
+# feature width are taken from the data. Values are those of THUMOS14; tune `length` (snippets of a video, in training
+# and at test), `max_iters` and the learning rate to yours.
+_base_ = ['./basnet_thumos14-i3d.py']
+
+_data_root = 'data/custom'
+_dataset = dict(type='WTALDataset', data_root=_data_root)
+
+model = dict(
+    num_classes='auto',
+    in_channels='auto',
+    # The published code gives no proposals for a video of class number 0 alone; here no published number hangs on it.
+    decoder=dict(skip_lone_first_class=False),
+)
+train_dataloader = dict(dataset=_dataset)
+test_dataloader = dict(dataset=_dataset)
+test_evaluator = dict(data_root=_data_root, protocol='anet', tious='0.1:0.7:0.1', videos=None)

@@ -1,19 +1,11 @@
-# A small DELU on the embedded dataset: trains in half a minute on a CPU. Architecture and losses are the published
-# ones; width, dropout, the weight of the norm loss and the schedule are ours, chosen for a small model and a short run.
-_base_ = [
-    '../_base_/datasets/synthetic.py',
-    '../_base_/models/delu.py',
-    '../_base_/schedules/adam_5k.py',
-    '../_base_/default_runtime.py',
-]
+# A small DELU. Architecture and losses are the published ones; width, dropout, the weight of the norm loss and the
+# learning rate are ours, chosen for a small model and a short run.
+_base_ = ['../_base_/quick_run.py', '../_base_/models/delu.py']
+
 model = dict(
     num_classes='auto',
     in_channels='auto',
     backbone=dict(attention_channels=64, dropout=0.2, fusion_dropout=0.3),
     head=dict(dropout=0.3, losses=dict(loss_norm=dict(loss_weight=0.3))),
 )
-train_cfg = dict(max_iters=300)
 optim_wrapper = dict(optimizer=dict(lr=2e-3))
-default_hooks = dict(checkpoint=dict(interval=100), logger=dict(interval=20))
-log_processor = dict(window_size=20)
-test_evaluator = dict(protocol='wtal_grid_delu')

@@ -36,8 +36,9 @@ class BaSNetDecoder(DenseDecoder):
         binary_scores: Take 1 for the video's score of a kept class, as the published code does: it overwrites the
             scores by what the threshold says of them before it uses them.
         skip_lone_first_point: See :class:`DenseDecoder`.
-        skip_lone_first_class: Give no proposals for a video whose only kept class is number 0. This is a slip of the
-            published code (it asks whether any class number is non-zero), kept so that published numbers reproduce.
+        skip_lone_first_class: Give no proposals for a video whose only kept class is number 0, where there are others.
+            This is a slip of the published code (it asks whether any class number is non-zero), kept so that published
+            numbers reproduce.
 
     Raises:
         UserError: If ``sequence`` is neither.
@@ -99,6 +100,6 @@ class BaSNetDecoder(DenseDecoder):
     def keep_classes(self, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See :class:`DenseDecoder`."""
         labels = np.flatnonzero(scores >= self.class_threshold)
-        if self.skip_lone_first_class and not labels.any():
+        if self.skip_lone_first_class and len(scores) > 1 and not labels.any():
             labels = labels[:0]
         return labels, np.ones(len(labels)) if self.binary_scores else scores[labels]

@@ -6,6 +6,6 @@ model = dict(
     num_classes='auto',
     in_channels='auto',
     backbone=dict(attention_channels=64, dropout=0.2, fusion_dropout=0.3),
-    head=dict(dropout=0.3, losses=dict(loss_norm=dict(loss_weight=0.3))),
+    head=dict(dropout=0.3, losses=dict(loss_norm=dict(loss_weight=0.15))),
 )
 optim_wrapper = dict(optimizer=dict(lr=2e-3))

@@ -181,8 +181,8 @@ def test_background_shows_phases_of_the_pools_as_often_as_stated(default_videos:
         shown.append(background >= 0)
         owned = [row for rows in video.own.values() for row in rows]
         own.append(np.isin(background[background >= 0], owned))
-    assert np.concatenate(shown).mean() == pytest.approx(0.5, abs=0.03)
-    assert np.concatenate(own).mean() == pytest.approx(0.15, abs=0.03)
+    assert np.concatenate(shown).mean() == pytest.approx(DEFAULT.background_phase_share, abs=0.03)
+    assert np.concatenate(own).mean() == pytest.approx(DEFAULT.own_phase_share, abs=0.05)
 
 
 def test_scenery_mostly_tells_the_class(default_videos: dict) -> None:
@@ -191,8 +191,9 @@ def test_scenery_mostly_tells_the_class(default_videos: dict) -> None:
         for video, _ in default_videos['training']
         if len(video.classes) == 1
     ]
-    # the other 30 % of the videos have the scenery of any class, which is the right one in 1 of 8
-    assert np.mean(matches) == pytest.approx(0.7 + 0.3 / 8, abs=0.1)
+    # the other videos have the scenery of any class, which is the right one in 1 of 8
+    share = DEFAULT.scenery_match
+    assert np.mean(matches) == pytest.approx(share + (1 - share) / 8, abs=0.1)
     bare = replace(DEFAULT, scenery_match=1.0)
     world = make_world(bare)
     for number in range(20):

@@ -34,6 +34,11 @@ class CfgOptionsAction(DictAction):
             super().__call__(parser, namespace, values, option_string)
         except AssertionError as error:
             parser.error(f'argument {option_string}: {error}')
+        except RecursionError:  # mmengine's parser of lists, at brackets that it does not know
+            parser.error(
+                f'argument {option_string}: expected numbers, words and lists as values, found something else in '
+                f'{" ".join(map(str, values or ()))!r}; write a dict into a config with _base_'
+            )
         earlier = getattr(namespace, f'{self.dest}_words', [])
         setattr(namespace, f'{self.dest}_words', [*earlier, *(values or ())])
 

@@ -94,7 +94,7 @@ def test_what_cannot_be_set(config, option, words):
         assert word in str(caught.value)
 
 
-@pytest.mark.parametrize('pair', ['model', '=3', 'tious=[1,(2]'])
+@pytest.mark.parametrize('pair', ['model', '=3', 'tious=[1,(2]', "decoder=dict(a=1, type='b')"])
 def test_what_is_no_key_and_value_is_a_usage_error(capsys, pair):
     with pytest.raises(SystemExit) as caught:
         parse(pair)

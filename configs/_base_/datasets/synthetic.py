@@ -12,7 +12,7 @@ train_dataloader = dict(
         subset='training',
         pipeline=[
             dict(type='LoadSnippetFeatures'),
-            # A video has 60 to 200 snippets, 130 on average: most keep their phases of two snippets, none is stretched much.
+            # A video has 60 to 200 snippets, 130 on average: phases of two snippets mostly stay, little is stretched.
             dict(type='SampleSnippets', mode='random_perturb', length=130),
             dict(type='PackWTALInputs'),
         ],

@@ -1,4 +1,0 @@
-# DDG-Net decoded as CO2-Net is, with the decoder that suits every base model: what its own inference adds shows beside it.
-_base_ = ['./ddgnet_synthetic.py']
-
-model = dict(decoder=dict(_delete_=True, type='MultiThresholdDecoder'))

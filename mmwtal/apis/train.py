@@ -49,6 +49,12 @@ def train_localizer(cfg: Config, *, resume: str | None = None, overwrite: bool =
     for key in ('train_dataloader', 'train_cfg', 'optim_wrapper'):
         if cfg.get(key) is None:
             raise UserError(f'training needs {key}, which the config does not set')
+    scaling = cfg.get('auto_scale_lr') or {}
+    if scaling.get('enable') and scaling.get('base_batch_size') is None:
+        raise UserError(
+            'scaling the learning rate needs auto_scale_lr.base_batch_size, the batch that optim_wrapper.optimizer.lr '
+            'belongs to, which the config does not set'
+        )
     prepare_runtime(cfg, launcher=launcher)
     work_dir = make_work_dir(cfg.work_dir)
     start = _resumed_checkpoint(work_dir, resume)

@@ -145,6 +145,8 @@ PUBLISHED = {
         (lambda m: m.update(Name=5), 'Name: expected text, found 5'),
         (lambda m: m.update(Config='configs/none.py'), 'Config: there is no file configs/none.py'),
         (lambda m: m.update(Results='none.json'), 'Results: there is no file none.json'),
+        (lambda m: m.update(Results='../outside.json'), 'Results: ../outside.json leads out of the repository'),
+        (lambda m: m.update(Config=__file__), f'Config: {__file__} leads out of the repository'),
         (lambda m: m.update({'In Collection': 'CO2Net'}), "no collection is called 'CO2Net'; did you mean 'CO2-Net'?"),
         (lambda m: m.update(Name='co2net_custom'), 'define the model co2net_custom more than once'),
         (lambda m: m.update(Config='configs/co2net/co2net_custom.py'), 'found 2 times'),

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mmwtal.decoders.pooling import topk_counts
 from mmwtal.models.losses.base import BaseLoss, full_precision
 from mmwtal.registry import MODELS
 from mmwtal.structures import LocalizerOutput
@@ -21,7 +22,7 @@ def select_top(ranking: Tensor, mask: Tensor, *, ratio: float) -> Tensor:
     Returns:
         1 / k for the selected ones, 0 for the others, (B, T).
     """
-    k = torch.div(mask.sum(dim=1).double(), ratio, rounding_mode='floor').long().clamp(min=1)[:, None]
+    k = topk_counts(mask, ratio=ratio)[:, None]
     order = ranking.detach().masked_fill(~mask, float('-inf')).argsort(dim=1, descending=True, stable=True)
     weights = (torch.arange(ranking.shape[1], device=k.device) < k) / k
     return torch.zeros_like(ranking).scatter(1, order, weights.to(ranking.dtype))

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmwtal.decoders.pooling import topk_counts
+from mmwtal.decoders.pooling import check_ratios, topk_counts
 from mmwtal.models.losses.base import BaseLoss, full_precision
 from mmwtal.registry import MODELS
 from mmwtal.structures import LocalizerOutput
@@ -103,6 +103,9 @@ class MagnitudeLoss(BaseLoss):
         action_ratio: Snippets of a video for each one taken as action.
         background_ratio: Snippets of a video for each one taken as background.
         loss_weight: What the term is multiplied by.
+
+    Raises:
+        UserError: If a ratio is below 1.
     """
 
     def __init__(
@@ -114,6 +117,7 @@ class MagnitudeLoss(BaseLoss):
         loss_weight: float = 1.0,
     ) -> None:
         super().__init__(loss_weight=loss_weight)
+        check_ratios(self, action_ratio=action_ratio, background_ratio=background_ratio)
         self.margin = margin
         self.action_ratio = action_ratio
         self.background_ratio = background_ratio
@@ -137,10 +141,14 @@ class BackgroundEntropyLoss(BaseLoss):
     Args:
         background_ratio: Snippets of a video for each one taken as background.
         loss_weight: What the term is multiplied by.
+
+    Raises:
+        UserError: If a ratio is below 1.
     """
 
     def __init__(self, *, background_ratio: float = 4, loss_weight: float = 1.0) -> None:
         super().__init__(loss_weight=loss_weight)
+        check_ratios(self, background_ratio=background_ratio)
         self.background_ratio = background_ratio
 
     def compute(self, output: LocalizerOutput, labels: Tensor) -> Tensor:

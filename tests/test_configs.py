@@ -20,3 +20,12 @@ def test_a_shipped_config_has_no_problems(path):
     cfg, origins = load_config(path)
     assert [str(problem) for problem in check_config(cfg, origins)] == []
     assert all(origins.value((key,)).line is not None for key in cfg)
+
+
+RECIPES = [path for path in LEAVES if path.parent.name != 'quick' and path.stem.startswith(f'{path.parent.name}_')]
+
+
+@pytest.mark.parametrize('path', RECIPES, ids=lambda path: path.stem)
+def test_a_recipe_scales_its_learning_rate_against_its_own_batch(path):
+    cfg, _ = load_config(path)
+    assert cfg.auto_scale_lr == {'base_batch_size': cfg.train_dataloader.batch_size, 'enable': False}

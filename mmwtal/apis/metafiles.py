@@ -168,7 +168,9 @@ def _model_faults(entry: Mapping[str, Any], root: Path) -> Iterator[str]:
 
 
 def _path_fault(key: str, path: str, root: Path) -> Iterator[str]:
-    if not (root / path).is_file():
+    if Path(path).is_absolute() or '..' in Path(path).parts:
+        yield f'{key}: {path} leads out of the repository; expected a path below its root'
+    elif not (root / path).is_file():
         yield f'{key}: there is no file {path} in the repository'
 
 

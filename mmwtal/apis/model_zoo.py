@@ -150,16 +150,7 @@ def _measured(models: Sequence[ModelEntry], results: Mapping[str, RunSet]) -> It
             groups.setdefault(_common_facts(results[model.name]), []).append(model)
     for members in groups.values():
         first = results[members[0].name]
-        rows = [
-            [
-                _link(model),
-                model.collection,
-                f'[{_listed(found.seeds)}]({_from_page(model.results or "")})',
-                *_figures(found),
-            ]
-            for model in members
-            for found in [results[model.name]]
-        ]
+        rows = [_measured_row(model, results[model.name]) for model in members]
         heads = ['config', 'base model', 'seeds', *(f'{tiou:g}' for tiou in first.facts['tious']), 'average']
         title = f'{first.heading()[0].upper()}{first.heading()[1:]}; mAP (%) by tIoU'
         yield Table(title=title, heads=heads, rows=rows, words=(0, 1, 2)).markdown() + '\n'

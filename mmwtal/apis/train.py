@@ -46,9 +46,7 @@ def train_localizer(cfg: Config, *, resume: str | None = None, overwrite: bool =
         UserError: For anything that the user can mend; before any long work wherever it can be known.
         KeyboardInterrupt: For Ctrl-C, with a message that says how to go on.
     """
-    for key in ('train_dataloader', 'train_cfg', 'optim_wrapper'):
-        if cfg.get(key) is None:
-            raise UserError(f'training needs {key}, which the config does not set')
+    _check_complete(cfg)
     prepare_runtime(cfg, launcher=launcher)
     work_dir = make_work_dir(cfg.work_dir)
     start = _resumed_checkpoint(work_dir, resume)
@@ -87,6 +85,18 @@ def train_localizer(cfg: Config, *, resume: str | None = None, overwrite: bool =
     last = work_dir / checkpoint_name(runner.iter)
     print_log(f'Finished. Checkpoint: {last}; logs: {runner.log_dir}', logger='current')
     return last
+
+
+def _check_complete(cfg: Config) -> None:
+    for key in ('train_dataloader', 'train_cfg', 'optim_wrapper'):
+        if cfg.get(key) is None:
+            raise UserError(f'training needs {key}, which the config does not set')
+    scaling = cfg.get('auto_scale_lr') or {}
+    if scaling.get('enable') and scaling.get('base_batch_size') is None:
+        raise UserError(
+            'scaling the learning rate needs auto_scale_lr.base_batch_size, the batch that optim_wrapper.optimizer.lr '
+            'belongs to, which the config does not set'
+        )
 
 
 def _resumed_checkpoint(work_dir: Path, resume: str | None) -> Path | None:

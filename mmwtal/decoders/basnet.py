@@ -41,7 +41,7 @@ class BaSNetDecoder(DenseDecoder):
             numbers reproduce.
 
     Raises:
-        UserError: If ``sequence`` is neither.
+        UserError: If ``sequence`` is neither, or ``topk_ratio`` or ``upsampling`` is below 1.
     """
 
     def __init__(

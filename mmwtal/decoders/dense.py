@@ -12,7 +12,7 @@ from mmwtal.decoders.base import BaseDecoder, Proposals
 from mmwtal.decoders.grouping import group_runs
 from mmwtal.decoders.interpolation import interpolate
 from mmwtal.decoders.outer_inner import contrast_of_runs
-from mmwtal.decoders.pooling import video_scores
+from mmwtal.decoders.pooling import check_ratios, video_scores
 from mmwtal.registry import DECODERS, build_module
 from mmwtal.structures import LocalizerOutput, Timebase
 
@@ -60,6 +60,9 @@ class DenseDecoder(BaseDecoder):
         skip_lone_first_point: Leave out, for each class, a threshold at which only the first point fires. This is a
             slip of the published code (it asks whether any index is non-zero), kept so that published numbers
             reproduce.
+
+    Raises:
+        UserError: If ``topk_ratio`` or ``upsampling`` is below 1.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class DenseDecoder(BaseDecoder):
         nms: Any,
         skip_lone_first_point: bool,
     ) -> None:
+        check_ratios(self, topk_ratio=topk_ratio, upsampling=upsampling)
         self.class_threshold = class_threshold
         self.topk_ratio = topk_ratio
         self.upsampling = upsampling

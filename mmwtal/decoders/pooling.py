@@ -3,6 +3,23 @@
 import torch
 from torch import Tensor
 
+from mmwtal.utils.errors import UserError
+
+
+def check_ratios(user: object, **ratios: float) -> None:
+    """Refuse a ratio below 1, which would ask for more snippets than a video has.
+
+    Args:
+        user: Whose options they are, to name its class.
+        ratios: The options by name.
+
+    Raises:
+        UserError: If one of them is below 1 or NaN.
+    """
+    for name, value in ratios.items():
+        if not value >= 1:
+            raise UserError(f'{type(user).__name__}: expected {name} of at least 1, found {value}')
+
 
 def topk_counts(mask: Tensor, *, ratio: float) -> Tensor:
     """Return k = max(1, floor(T_b / ratio)) of each video's own T_b snippets, int64, (B,).

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mmwtal.decoders.dense import DenseDecoder, Gate, min_max, on_cpu, rescale
 from mmwtal.decoders.nms import HardNMS
-from mmwtal.decoders.pooling import topk_mean
+from mmwtal.decoders.pooling import check_ratios, topk_mean
 from mmwtal.registry import DECODERS
 from mmwtal.structures import LocalizerOutput
 
@@ -39,6 +39,9 @@ class UMDecoder(DenseDecoder):
         nms: The suppression or its config, its lengths in seconds; hard, tIoU 0.6 and the published length convention
             (``length_offset=1``, one second) by default.
         skip_lone_first_point: See :class:`DenseDecoder`; without effect unless ``min_points`` is 1.
+
+    Raises:
+        UserError: If a ratio or ``upsampling`` is below 1.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class UMDecoder(DenseDecoder):
         )
         self.cas_thresholds = np.arange(*cas_thresholds)
         self.magnitude_thresholds = np.arange(*magnitude_thresholds)
+        check_ratios(self, background_ratio=background_ratio)
         self.background_ratio = background_ratio
 
     def score_logits(self, output: LocalizerOutput) -> Tensor:

@@ -12,7 +12,7 @@ import numpy as np
 from mmwtal.evaluation.statistics import Spread, spread
 from mmwtal.evaluation.tables import Table
 from mmwtal.utils.errors import UserError
-from mmwtal.utils.json_file import finite_number, finite_numbers, read_json_object
+from mmwtal.utils.json_file import finite_number, read_json_object
 
 RESULT_NAME = 'result.json'
 SUMMARY_NAME = 'summary.json'
@@ -216,6 +216,13 @@ def _checked(name: str, facts: Mapping[str, Any], origin: Mapping[str, Any], run
     for seed in seeds:
         if len(runs) > 1 and (seed is None or seeds.count(seed) > 1):
             raise UserError(f'{file.parent}: expected runs of different seeds, found the seed {seed} in several')
+    for run in runs:
+        other = run.per_class.keys() ^ runs[0].per_class.keys()
+        if other:
+            raise UserError(
+                f'{file.parent}: expected the same classes in all runs; those of the seeds {_seed(runs[0].seed)} and '
+                f'{_seed(run.seed)} differ in {min(other)!r}: make them again with tools/analysis/multi_seed.py'
+            )
     return RunSet(name=name, facts=facts, origin=origin, runs=tuple(runs))
 
 
@@ -225,7 +232,7 @@ def _facts(content: Mapping[str, Any], file: Path) -> dict[str, Any]:
     if missing:
         raise _malformed(file, f'the key {missing[0]!r}')
     facts = {key: content.get(key, optional.get(key)) for key in FACTS}
-    if not isinstance(facts['tious'], list) or finite_numbers(facts['tious'], ()) is None or not facts['tious']:
+    if not facts['tious'] or not _numbers(facts['tious']):
         raise _malformed(file, 'a list of numbers under "tious"')
     if not isinstance(facts['left_out'], list):
         raise _malformed(file, 'a list of videos under "left_out"')
@@ -239,10 +246,10 @@ def _run(content: Mapping[str, Any], facts: Mapping[str, Any], file: Path) -> Ru
     if finite_number(content.get('average')) is None or not isinstance(classes, Mapping) or not classes:
         raise _malformed(file, 'a number under "average" and an object with the classes under "per_class"')
     for values in figures:
-        if not isinstance(values, list) or len(values) != count or finite_numbers(values, ()) is None:
+        if not _numbers(values) or len(values) != count:
             raise _malformed(file, f'{count} numbers, one a tIoU, under "mAP" and for each class')
     for key in ('seed', 'iteration'):
-        if not isinstance(content.get(key), int | None):
+        if not isinstance(content.get(key), int | None) or isinstance(content.get(key), bool):
             raise _malformed(file, f'a whole number under {key!r}')
     return Run(
         seed=content.get('seed'),
@@ -251,6 +258,10 @@ def _run(content: Mapping[str, Any], facts: Mapping[str, Any], file: Path) -> Ru
         average=float(content['average']),
         per_class={label: tuple(map(float, values)) for label, values in classes.items()},
     )
+
+
+def _numbers(values: object) -> bool:
+    return isinstance(values, list) and all(finite_number(value) is not None for value in values)
 
 
 def _malformed(file: Path, expected: str) -> UserError:

@@ -8,6 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from mmwtal.apis.settings import prepare_config
+from mmwtal.apis.train import train_localizer
+from mmwtal.utils.errors import UserError
+
 from .conftest import CONFIG, SHORT, Tool
 
 
@@ -200,3 +204,11 @@ def test_a_wrong_number_of_processes(script: str, before: list[str], gpus: str, 
     done = run_tool(script, *before, gpus, code=2)
     assert done.stderr.count('\n') == 1
     assert f"{script}: GPUS must be a number above 0, found '{gpus}'; usage: bash tools/{script} CONFIG" in done.stderr
+
+
+def test_a_learning_rate_that_belongs_to_no_batch_is_not_scaled(tmp_path: Path, repo_root: Path) -> None:
+    config = tmp_path / 'unscaled.py'
+    config.write_text(f'_base_ = [{str(repo_root / CONFIG)!r}]\nauto_scale_lr = dict(_delete_=True, enable=True)\n')
+    with pytest.raises(UserError, match=r'needs auto_scale_lr\.base_batch_size, the batch that'):
+        train_localizer(prepare_config(config, work_dir=tmp_path / 'w'))
+    assert not (tmp_path / 'w').exists()

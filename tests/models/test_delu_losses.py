@@ -261,7 +261,7 @@ def test_without_background():
 @pytest.mark.parametrize(
     ('config', 'message'),
     [
-        ({'type': 'EvidentialLoss', 'attn_ratio': 0}, 'attn_ratio must be above 0, found 0'),
+        ({'type': 'EvidentialLoss', 'attn_ratio': 0}, 'expected attn_ratio of at least 1, found 0'),
         ({'type': 'EvidentialLoss', 'evidence': 'softplus'}, r"evidence must be one of \['exp', 'relu'\], found 'soft"),
         ({'type': 'EvidentialLoss', 'form': 'digamma'}, r"form must be one of \['log', 'mse'\], found 'digamma'"),
         ({'type': 'UncertaintyGuideLoss', 'order': 'index'}, r"order must be one of \['published', 'rank'\], found"),

@@ -235,6 +235,10 @@ def test_names(runs: Callable[..., Path], call: Callable[..., str], tmp_path: Pa
         (lambda r: r.update(per_class={'run': 5}), 'for each class'),
         (lambda r: r.update(tious=[]), 'under "tious"'),
         (lambda r: r.update(tious=['x', 'y']), 'under "tious"'),
+        (lambda r: r.update(tious=['0.3', '0.5']), 'under "tious"'),
+        (lambda r: r.update(tious=[True, 0.5]), 'under "tious"'),
+        (lambda r: r.update(mAP=[1.0, True]), '2 numbers'),
+        (lambda r: r['meta'].update(seed=True), "a whole number under 'seed'"),
         (lambda r: r.update(meta=[]), 'under "meta"'),
         (lambda r: r['meta'].update(seed='x'), "a whole number under 'seed'"),
         (lambda r: r.update(runs=5), 'under "runs"'),
@@ -250,6 +254,17 @@ def test_malformed_results(change: Callable[[dict], object], expected: str, tmp_
         read_runs(path)
     assert expected in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+def test_runs_of_one_set_have_the_same_classes(runs: Callable[..., Path], call: Callable[..., str]) -> None:
+    a, b = runs('a', A), runs('b', B)
+    file = b / 'seed_1' / 'result.json'
+    content = json.loads(file.read_text())
+    content['per_class'].popitem()
+    file.write_text(json.dumps(content))
+    message = call(a, b, code=2)
+    assert 'the same classes' in message
+    assert str(b) in message
 
 
 def test_outputs_that_would_harm(runs: Callable[..., Path], call: Callable[..., str], tmp_path: Path) -> None:

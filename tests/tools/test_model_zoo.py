@@ -20,6 +20,8 @@ from mmwtal.utils.config.digest import config_sha256
 QUICK = 'configs/quick/metafile.yml'
 RESULTS = 'configs/quick/results/co2net_synthetic.json'
 CONFIG = 'configs/quick/co2net_synthetic.py'
+# What it inherits its schedule from.
+SHARED = 'configs/_base_/quick_run.py'
 
 
 def test_the_page_is_not_stale(repo_root: Path) -> None:
@@ -96,7 +98,7 @@ def test_a_measured_result_of_a_published_config_stands_beside_it(root: Path) ->
 @pytest.mark.parametrize(
     ('file', 'old', 'new', 'message'),
     [
-        (CONFIG, 'max_iters=300', 'max_iters=301', 'is stale: made with config hash'),
+        (SHARED, 'max_iters=300', 'max_iters=301', 'is stale: made with config hash'),
         (CONFIG, 'average=', 'average=1', 'write that into it'),
         (CONFIG, 'tolerance=', 'tolerance=1', 'write that into it'),
         (
@@ -145,6 +147,8 @@ PUBLISHED = {
         (lambda m: m.update(Name=5), 'Name: expected text, found 5'),
         (lambda m: m.update(Config='configs/none.py'), 'Config: there is no file configs/none.py'),
         (lambda m: m.update(Results='none.json'), 'Results: there is no file none.json'),
+        (lambda m: m.update(Results='../outside.json'), 'Results: ../outside.json leads out of the repository'),
+        (lambda m: m.update(Config=__file__), f'Config: {__file__} leads out of the repository'),
         (lambda m: m.update({'In Collection': 'CO2Net'}), "no collection is called 'CO2Net'; did you mean 'CO2-Net'?"),
         (lambda m: m.update(Name='co2net_custom'), 'define the model co2net_custom more than once'),
         (lambda m: m.update(Config='configs/co2net/co2net_custom.py'), 'found 2 times'),
@@ -236,7 +240,7 @@ def test_the_tool_writes_and_checks(tool: ModuleType, root: Path, capsys: pytest
     assert call() == (0, f'written to {page}\n')
     assert page.read_text() == good
     assert call('--check') == (0, '')
-    edit(root / CONFIG, 'max_iters=300', 'max_iters=301')
+    edit(root / SHARED, 'max_iters=300', 'max_iters=301')
     code, said = call()
     assert code == 1
     assert 'is stale' in said

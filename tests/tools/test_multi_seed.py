@@ -167,6 +167,7 @@ def test_a_finished_run_of_something_else_is_refused(undisturbed: Path, call: Ca
         ('"seed": 0', '"seed": 5', 'seed is 5, expected 0'),
         ('"config_sha256": "', '"config_sha256": "0', 'hash of the config is 0'),
         ('"rule": "last"', '"rule": "best on the test split"', 'selected on the test split is True, expected False'),
+        ('"iteration": 6', '"iteration": 3', 'of iteration 3, not of the last, 6; delete this file'),
     ):
         assert old in content
         file.write_text(content.replace(old, new))
@@ -184,6 +185,15 @@ def test_settings_of_runs_that_got_nowhere_do_not_bind(tool: ModuleType, tmp_pat
     (tmp_path / 'seed_0').mkdir()
     (tmp_path / 'seed_0' / 'iter_1.pth').touch()
     with pytest.raises(UserError, match=r"data_root.0: 'other', 'right'"):
+        tool._check_settings(file, {'data_root': ['other']})
+
+
+def test_settings_bind_results_whose_checkpoints_were_deleted(tool: ModuleType, tmp_path: Path) -> None:
+    file = tmp_path / tool.SETTINGS_NAME
+    tool._check_settings(file, {'data_root': ['earlier']})
+    (tmp_path / 'seed_0').mkdir()
+    (tmp_path / 'seed_0' / 'result.json').touch()
+    with pytest.raises(UserError, match=r"data_root.0: 'other', 'earlier'"):
         tool._check_settings(file, {'data_root': ['other']})
 
 
@@ -234,7 +244,7 @@ def test_seeds_that_are_none(tool: ModuleType, text: str, capsys: pytest.Capture
     ('words', 'message'),
     [
         (['--jobs', '0'], '--jobs'),
-        (['--threads', 'x'], '--threads'),
+        (['--threads', 'x'], '--threads: expected a whole number from 1, found'),
         (['--cfg-options', 'randomness.seed=3'], 'the seeds are given with --seeds'),
         (['--cfg-options', 'train_cfg.max_itres=3'], 'max_iters'),
         (['--out', 'no/such/folder.json'], 'expected a file in an existing folder'),
@@ -248,6 +258,16 @@ def test_mistakes_are_told_before_anything_runs(
     assert not list(tmp_path.rglob('seed_*'))
 
 
+def test_threads_of_the_environment_that_are_no_number(
+    tool: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv('OMP_NUM_THREADS', 'many')
+    words = [str(ROOT / CONFIG), '--seeds', '0', '--work-dir', str(tmp_path / 'w')]
+    with pytest.raises(UserError, match="OMP_NUM_THREADS is 'many', expected a whole number"):
+        tool.main(tool.build_parser().parse_args(words))
+    assert not (tmp_path / 'w').exists()
+
+
 def test_threads_share_the_cores(tool: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     asked = []
     monkeypatch.setattr(tool, 'run_jobs', lambda jobs, *, environment, **_: asked.append(environment) or [])
@@ -257,6 +277,7 @@ def test_threads_share_the_cores(tool: ModuleType, monkeypatch: pytest.MonkeyPat
         (['--jobs', '3'], None, '2'),
         (['--jobs', '20'], None, '1'),
         (['--jobs', '3'], '5', '5'),
+        (['--jobs', '3'], '5,2', '5'),
         (['--threads', '4'], '5', '4'),
     ):
         if of_environment is None:

@@ -77,10 +77,9 @@ def parse_seeds(text: str) -> tuple[int, ...]:
 
 
 def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f'expected a number from 1, found {value}')
-    return value
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'expected a whole number from 1, found {text!r}')
+    return int(text)
 
 
 def main(args: argparse.Namespace) -> None:
@@ -91,6 +90,7 @@ def main(args: argparse.Namespace) -> None:
     _check_out(args)
     if 'randomness.seed' in (args.cfg_options or {}):
         raise UserError('--cfg-options randomness.seed: the seeds are given with --seeds')
+    threads = args.threads or _threads_of_environment() or max(1, _cores() // args.jobs)
     cfg = prepare_config(args.config, cfg_options=args.cfg_options, data_root=args.data_root, work_dir=args.work_dir)
     folder = make_work_dir(cfg.work_dir)
     with _locked(folder) as lock:
@@ -99,7 +99,6 @@ def main(args: argparse.Namespace) -> None:
         for seed, run in finished.items():
             _say(f'seed {seed}: finished already, average {run.average:.2f}')
         jobs = [_job(args, folder, seed) for seed in args.seeds if seed not in finished]
-        threads = args.threads or int(os.environ.get('OMP_NUM_THREADS') or max(1, _cores() // args.jobs))
         environment = {**os.environ, 'OMP_NUM_THREADS': str(threads), 'MKL_NUM_THREADS': str(threads)}
         try:
             failures = run_jobs(jobs, at_once=args.jobs, environment=environment, report=_say, keep_open=(lock,))
@@ -121,6 +120,15 @@ def _check_out(args: argparse.Namespace) -> None:
 
 def _say(line: str) -> None:
     print(line, flush=True)
+
+
+def _threads_of_environment() -> int | None:
+    """Return the outermost level of OMP_NUM_THREADS, which may be a list, None where it is not set."""
+    text = os.environ.get('OMP_NUM_THREADS', '')
+    outer = text.split(',')[0].strip()
+    if text and not (outer.isdecimal() and int(outer)):
+        raise UserError(f'OMP_NUM_THREADS is {text!r}, expected a whole number from 1; mend it, or give --threads')
+    return int(outer) if text else None
 
 
 def _cores() -> int:
@@ -154,7 +162,8 @@ def _settings(args: argparse.Namespace, cfg: Config) -> dict[str, Any]:
 
 def _check_settings(file: Path, settings: dict[str, Any]) -> None:
     """Refuse settings that are not those of the runs in the folder; keep them where there is none that got anywhere."""
-    if file.exists() and any(file.parent.glob('seed_*/*.pth')):
+    started = (found for name in ('*.pth', RESULT_NAME) for found in file.parent.glob(f'seed_*/{name}'))
+    if file.exists() and any(started):
         earlier = read_json_object(file, what='settings of the earlier runs')
         changes = list(changed_values(settings, earlier))
         if changes:
@@ -190,6 +199,13 @@ def _finished(folder: Path, seed: int, cfg: Config, select_on_test: bool) -> Run
                 f'{file}: is the result of another run: {what} is {theirs}, expected {ours}; delete the folder '
                 f'{file.parent}, or choose another --work-dir'
             )
+    iteration, last = found.runs[0].iteration, cfg.train_cfg.get('max_iters')
+    if not select_on_test and iteration != last:
+        # tools/test.py, called by hand, has scored an earlier checkpoint.
+        raise UserError(
+            f'{file}: is the result of iteration {iteration}, not of the last, {last}; delete this file, and the same '
+            'command goes on training'
+        )
     return found.runs[0]
 
 

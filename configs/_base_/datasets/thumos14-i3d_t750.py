@@ -7,8 +7,9 @@ _length = 750
 
 train_dataloader = dict(
     batch_size=16,
-    # The authors shuffle the 200 videos and go through them; here each batch is drawn anew, with replacement, so that
-    # batch n depends on the seed and n alone.
+    # UM's authors shuffle the 200 videos and go through them; so do BaS-Net's for the first 13 steps, after which each
+    # batch is the first of a new shuffle. Here each batch is drawn anew, with replacement, so that batch n depends on
+    # the seed and n alone.
     batch_sampler=dict(num_pairs=0),
     dataset=dict(
         pipeline=[

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmwtal.decoders.pooling import topk_counts
+from mmwtal.decoders.pooling import check_ratios, topk_counts
 from mmwtal.models.layers import temporal_ranks
 from mmwtal.models.losses.base import BaseLoss, full_precision
 from mmwtal.models.losses.suppression import suppress
@@ -112,7 +112,7 @@ class EvidentialLoss(BaseLoss):
         loss_weight: What the term is multiplied by.
 
     Raises:
-        UserError: If ``attn_ratio`` is not above 0, or there is no such evidence or form.
+        UserError: If ``attn_ratio`` is below 1, or there is no such evidence or form.
     """
 
     def __init__(
@@ -124,8 +124,7 @@ class EvidentialLoss(BaseLoss):
         loss_weight: float = 1.0,
     ) -> None:
         super().__init__(loss_weight=loss_weight)
-        if not attn_ratio > 0:
-            raise UserError(f'EvidentialLoss: attn_ratio must be above 0, found {attn_ratio!r}')
+        check_ratios(self, attn_ratio=attn_ratio)
         for name, value, known in (('evidence', evidence, Evidence), ('form', form, EvidentialForm)):
             if value not in get_args(known):
                 raise UserError(f'EvidentialLoss: {name} must be one of {list(get_args(known))}, found {value!r}')

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mmwtal.decoders.pooling import check_ratios, topk_counts
 from mmwtal.models.losses.base import BaseLoss, full_precision
 from mmwtal.registry import MODELS
 from mmwtal.structures import LocalizerOutput
@@ -21,7 +22,7 @@ def select_top(ranking: Tensor, mask: Tensor, *, ratio: float) -> Tensor:
     Returns:
         1 / k for the selected ones, 0 for the others, (B, T).
     """
-    k = torch.div(mask.sum(dim=1).double(), ratio, rounding_mode='floor').long().clamp(min=1)[:, None]
+    k = topk_counts(mask, ratio=ratio)[:, None]
     order = ranking.detach().masked_fill(~mask, float('-inf')).argsort(dim=1, descending=True, stable=True)
     weights = (torch.arange(ranking.shape[1], device=k.device) < k) / k
     return torch.zeros_like(ranking).scatter(1, order, weights.to(ranking.dtype))
@@ -102,6 +103,9 @@ class MagnitudeLoss(BaseLoss):
         action_ratio: Snippets of a video for each one taken as action.
         background_ratio: Snippets of a video for each one taken as background.
         loss_weight: What the term is multiplied by.
+
+    Raises:
+        UserError: If a ratio is below 1.
     """
 
     def __init__(
@@ -113,6 +117,7 @@ class MagnitudeLoss(BaseLoss):
         loss_weight: float = 1.0,
     ) -> None:
         super().__init__(loss_weight=loss_weight)
+        check_ratios(self, action_ratio=action_ratio, background_ratio=background_ratio)
         self.margin = margin
         self.action_ratio = action_ratio
         self.background_ratio = background_ratio
@@ -136,10 +141,14 @@ class BackgroundEntropyLoss(BaseLoss):
     Args:
         background_ratio: Snippets of a video for each one taken as background.
         loss_weight: What the term is multiplied by.
+
+    Raises:
+        UserError: If a ratio is below 1.
     """
 
     def __init__(self, *, background_ratio: float = 4, loss_weight: float = 1.0) -> None:
         super().__init__(loss_weight=loss_weight)
+        check_ratios(self, background_ratio=background_ratio)
         self.background_ratio = background_ratio
 
     def compute(self, output: LocalizerOutput, labels: Tensor) -> Tensor:

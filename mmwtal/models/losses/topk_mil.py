@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmwtal.decoders.pooling import topk_mean
+from mmwtal.decoders.pooling import check_ratios, topk_mean
 from mmwtal.models.losses.base import BaseLoss, full_precision
 from mmwtal.models.losses.suppression import suppress
 from mmwtal.registry import MODELS
@@ -41,10 +41,14 @@ class TopKMILLoss(BaseLoss):
         suppressed: Act on the sequence that the attention suppresses, where the background must vanish (its target
             is 0), instead of the plain one, where every untrimmed video has some (its target is 1).
         loss_weight: What the term is multiplied by.
+
+    Raises:
+        UserError: If the ratio is below 1.
     """
 
     def __init__(self, *, topk_ratio: float, suppressed: bool = False, loss_weight: float = 1.0) -> None:
         super().__init__(loss_weight=loss_weight)
+        check_ratios(self, topk_ratio=topk_ratio)
         self.topk_ratio = topk_ratio
         self.suppressed = suppressed
 

@@ -9,6 +9,7 @@ model = dict(
     decoder=dict(skip_lone_first_class=False),
 )
 train_dataloader = dict(batch_size=16, batch_sampler=dict(num_pairs=0))
+auto_scale_lr = dict(base_batch_size=16)
 optim_wrapper = dict(optimizer=dict(weight_decay=5e-4))
 # What training anew must give, in percent; tools/analysis/model_zoo.py says what the stored results make of it.
 _expected = dict(protocol='wtal_grid', seed=0, average=46.1, tolerance=2.0)

@@ -9,6 +9,7 @@ model = dict(
     head=dict(losses=dict(loss_um=dict(margin=10.0))),
 )
 train_dataloader = dict(batch_size=16, batch_sampler=dict(num_pairs=0))
+auto_scale_lr = dict(base_batch_size=16)
 optim_wrapper = dict(optimizer=dict(weight_decay=5e-4))
 # What training anew must give, in percent; tools/analysis/model_zoo.py says what the stored results make of it.
 _expected = dict(protocol='wtal_grid', seed=0, average=59.15, tolerance=2.0)

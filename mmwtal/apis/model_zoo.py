@@ -19,7 +19,7 @@ SEEDS = (0, 1, 2, 3, 4)
 """The seeds of every stored result."""
 EXPECTED = '_expected'
 """Helper variable of a quick config: what training it anew must give."""
-# A run on another processor rounds otherwise: without any vector instructions DELU ended 1.8 points away, the others 0.6
+# A run on another processor rounds otherwise: without vector instructions DELU ended 1.8 points away, the others 0.6
 # at most. One standard deviation over the seeds, in steps of half a point, but two points at least: more than rounding
 # makes, less than most changes of what is computed do.
 _LEAST, _STEP = 2.0, 0.5

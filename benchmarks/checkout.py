@@ -26,7 +26,7 @@ class Method:
         options: The command line that its README or script gives for THUMOS14.
         length_option: The option for the snippets of a training sample.
         path_option: The option for the folder of the data.
-        train_takes_logger: Whether its function ``train`` has that argument.
+        has_logger: Whether its ``train`` and ``test`` take one; those without return the terms of the loss as well.
         thresholds: On the attention, evenly from .1 to .9.
     """
 
@@ -34,7 +34,7 @@ class Method:
     options: str
     length_option: str
     path_option: str
-    train_takes_logger: bool
+    has_logger: bool
     thresholds: int
 
 
@@ -45,7 +45,7 @@ METHODS = {
         '--k 7 --max-iter 5000 --weight_decay 0.001 --seed 3552 --AWM BWA_fusion_dropout_feat_v2 --model-name timing',
         length_option='--max-seqlen',
         path_option='--path-dataset',
-        train_takes_logger=True,
+        has_logger=True,
         thresholds=10,
     ),
     'delu': Method(
@@ -55,8 +55,20 @@ METHODS = {
         '--alpha_edl 1.3 --alpha_uct_guide 0.4 --amplitude 0.7 --alpha2 0.4 --without_wandb',
         length_option='--max_seqlen',
         path_option='--path_dataset',
-        train_takes_logger=False,
+        has_logger=False,
         thresholds=20,
+    ),
+    'ddgnet': Method(
+        model='DELU',
+        options='--use_model DELU --dataset_name Thumos14reduced --num_class 20 --dataset SampleDataset --lr 0.00005 '
+        '--k 7 --max_iter 5000 --weight_decay 0.001 --seed 0 --AWM DDG_Net --model_name timing '
+        '--alpha_edl 1.3 --alpha_uct_guide 0.4 --amplitude 0.7 --alpha2 0.4 --alpha5 3.2 --alpha6 1 --temperature 0.5 '
+        '--weight 2 --action_threshold 0.5 --background_threshold 0.5 --similarity_threshold 0.8 --top_k_rat 10 '
+        '--without_wandb',
+        length_option='--max_seqlen',
+        path_option='--path_dataset',
+        has_logger=False,
+        thresholds=10,
     ),
 }
 
@@ -104,11 +116,19 @@ class Checkout:
         """Return a logger as its functions take it."""
         return importlib.import_module('tensorboard_logger').Logger('timing')
 
-    def train(self, iteration: int, dataset: Any, network: Any, optimizer: Any) -> Any:
+    def train(self, dataset: Any, network: Any, optimizer: Any) -> Any:
         """Run its training iteration, which also draws and loads the batch."""
-        logger = (self.logger(),) if self.method.train_takes_logger else ()
-        arguments = (iteration, dataset, self.args, network, optimizer, *logger, self.device)
+        logger = (self.logger(),) if self.method.has_logger else ()
+        arguments = (material.ITERATION, dataset, self.args, network, optimizer, *logger, self.device)
         return self.module('train').train(*arguments)
+
+    def loss(self, network: Any, features: np.ndarray, labels: np.ndarray) -> float:
+        """Return the loss of a batch as its ``train`` computes it."""
+        shared = {'seq_len': None, 'itr': material.ITERATION, 'opt': self.args}
+        batch, truth = (torch.from_numpy(values).float().to(self.device) for values in (features, labels))
+        output = network(batch, is_training=True, **shared)
+        loss = network.criterion(output, truth, device=self.device, pairs_id=None, inputs=batch, **shared)
+        return float(loss if self.method.has_logger else loss[0])
 
     def tensor(self, values: np.ndarray) -> torch.Tensor:
         """Return an array as a tensor on its device, with a leading axis of one video."""

@@ -1,11 +1,11 @@
 """Time mmwtal and the authors' own code side by side: the same arrays, threads and batches, in turns.
 
-Nothing is fetched: give the folders of checkouts of harlanhong/MM2021-CO2-Net and MengyuanChen21/ECCV2022-DELU.
+Nothing is fetched: give the folders of checkouts of harlanhong/MM2021-CO2-Net, MengyuanChen21/ECCV2022-DELU and
+XiaojunTang22/ICCV2023-DDGNet, or of some of them.
 Example: python -m benchmarks.compare_published --co2net CO2NET --delu DELU --out benchmarks/results/mine
 """
 
 import argparse
-import json
 import os
 import sys
 import tempfile
@@ -21,17 +21,23 @@ from benchmarks.operation import Spec
 from benchmarks.prepare import ROOT, prepare
 from benchmarks.report import add_statistics, to_markdown
 from benchmarks.session import Session, WorkerFailure
+from benchmarks.store import Store
 from mmwtal.utils.cli import run_tool
 from mmwtal.utils.errors import UserError
+
+METHODS = {'co2net': 'CO2-Net', 'delu': 'DELU', 'ddgnet': 'DDG-Net'}
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the options."""
     names = ', '.join(case.name for case in CASES)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--co2net', type=Path, metavar='DIR', help="checkout of CO2-Net's authors")
-    parser.add_argument('--delu', type=Path, metavar='DIR', help="checkout of DELU's authors")
-    parser.add_argument('--out', type=Path, metavar='PREFIX', help='write PREFIX.json and PREFIX.md')
+    for name, method in METHODS.items():
+        parser.add_argument(f'--{name}', type=Path, metavar='DIR', help=f"checkout of {method}'s authors")
+    parser.add_argument(
+        '--out', type=Path, metavar='PREFIX', help='write PREFIX.json and PREFIX.md; what they hold already is kept'
+    )
+    parser.add_argument('--missing', action='store_true', help='leave out what PREFIX.json holds already')
     parser.add_argument('--device', choices=['cpu', 'cuda'], default='cpu')
     parser.add_argument('--threads', type=int, default=os.cpu_count(), help='threads of torch; default: all cores')
     parser.add_argument('--workers', type=int, default=0, help='processes that load data for mmwtal; default: none')
@@ -43,25 +49,22 @@ def parser() -> argparse.ArgumentParser:
 
 def main(args: argparse.Namespace) -> None:
     """Compare, print the table and write it."""
-    checkouts = {name: path.resolve() for name in ('co2net', 'delu') if (path := getattr(args, name)) is not None}
-    cases = choose(args.only, checkouts)
+    checkouts = {name: path.resolve() for name in METHODS if (path := getattr(args, name)) is not None}
+    store = Store(args.out, order=[case.name for case in CASES], render=to_markdown)
+    cases = [case for case in choose(args.only, checkouts) if not (args.missing and case.name in store)]
     for name, folder in checkouts.items():
         if not (folder / 'options.py').is_file():
             raise UserError(f"--{name} {folder}: expected a checkout of the authors' code, found no options.py in it")
-    content: dict[str, Any] = {
-        'machine': describe(args.device, args.threads),
-        'workers': args.workers,
-        'revisions': {'mmwtal': revision(ROOT), **{name: revision(path) for name, path in checkouts.items()}},
-        'rows': [],
-    }
+    machine = describe(args.device, args.threads)
+    revisions = {name: revision(path) for name, path in {'mmwtal': ROOT, **checkouts}.items()}
     with scratch_folder(args.scratch) as scratch:
         prepare(scratch, next(iter(checkouts.values())))
         for number, case in enumerate(cases, start=1):
             sys.stderr.write(f'{number}/{len(cases)} {case.name}\n')
-            content['rows'].append({'number': number, **compare(case, checkouts[case.method], scratch, args)})
-            if args.out is not None:
-                write(args.out, content)
-    print(to_markdown(content))
+            row = compare(case, checkouts[case.method], scratch, args)
+            measured = {name: revisions[name] for name in ('mmwtal', case.method)}
+            store.put({**row, 'machine': machine, 'workers': args.workers, 'revisions': measured})
+    print(store.page())
 
 
 def choose(only: list[str] | None, checkouts: dict[str, Path]) -> list[Case]:
@@ -75,7 +78,8 @@ def choose(only: list[str] | None, checkouts: dict[str, Path]) -> list[Case]:
         raise UserError(f'--only: no comparison {", ".join(sorted(unknown))}; see --help for their names')
     chosen = [case for case in CASES if case.method in checkouts and (only is None or case.name in only)]
     if not chosen:
-        raise UserError("nothing to compare: give --co2net DIR, --delu DIR or both, checkouts of the authors' code")
+        options = ', '.join(f'--{name} DIR' for name in METHODS)
+        raise UserError(f"nothing to compare: give {options} or some of them, checkouts of the authors' code")
     return chosen
 
 
@@ -137,13 +141,6 @@ def save_weights(spec: Spec) -> None:
         raise UserError(f"{spec.checkout}: the authors' network cannot be built: {failure}") from failure
     finally:
         session.close()
-
-
-def write(prefix: Path, content: dict[str, Any]) -> None:
-    """Write the measurements and their table."""
-    prefix.parent.mkdir(parents=True, exist_ok=True)
-    prefix.with_suffix('.json').write_text(json.dumps(content, indent=1) + '\n', encoding='utf-8')
-    prefix.with_suffix('.md').write_text(to_markdown(content), encoding='utf-8')
 
 
 if __name__ == '__main__':

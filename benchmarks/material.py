@@ -15,6 +15,7 @@ import numpy as np
 WIDTH = 2048
 CLASSES = 20
 BATCH = 10
+ITERATION = 1  # of a run: what both sides are told, some losses depend on it
 FPS, STRIDE = 25, 16
 AUTHORS_ANNOTATIONS = 'Thumos14reduced-Annotations'
 AUTHORS_FEATURES = 'Thumos14reduced-I3D-JOINTFeatures.npy'

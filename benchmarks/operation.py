@@ -14,7 +14,7 @@ class Spec:
     Args:
         side: 'published', 'mmwtal' or 'mmwtal-amp'.
         operation: Name of what is timed; a key of ``OPERATIONS`` of both sides.
-        method: 'co2net' or 'delu'.
+        method: 'co2net', 'delu' or 'ddgnet'.
         length: Snippets of a training sample.
         checkout: Folder of the authors' code.
         scratch: Folder with the inputs, see :mod:`benchmarks.material`.

@@ -14,7 +14,6 @@ from benchmarks.operation import Operation, Spec
 from benchmarks.ours_training import iteration, load_batch, train_step
 from benchmarks.settings import converted_checkpoint, shipped_config
 from mmwtal.decoders.grouping import group_runs
-from mmwtal.decoders.multi_threshold import MultiThresholdDecoder
 from mmwtal.decoders.nms import soft_nms as suppress
 from mmwtal.decoders.outer_inner import outer_inner_contrast
 from mmwtal.evaluation import evaluate as evaluate_detections
@@ -22,17 +21,18 @@ from mmwtal.evaluation.counted import overlapping
 from mmwtal.evaluation.detections import Detections
 from mmwtal.evaluation.ground_truth import read_ground_truth
 from mmwtal.evaluation.protocols import get_protocol
+from mmwtal.registry import DECODERS
 from mmwtal.structures import LocalizerOutput, Timebase
 
 TIOUS = '0.1:0.9:0.1'
 PROTOCOL = 'wtal_grid'
 GRID = Timebase(fps=material.FPS, stride=material.STRIDE)
-THRESHOLDS = {'co2net': 10, 'delu': 20}
 
 
 def score(spec: Spec) -> Operation:
     """Group the snippets above all thresholds into proposals and score them."""
-    thresholds = np.linspace(0.1, 0.9, THRESHOLDS[spec.method])[:, None]
+    cfg = shipped_config(spec, work_dir=Path('score'))
+    thresholds = np.linspace(*cfg.model.decoder.attn_thresholds)[:, None]
     videos = [
         (item.attn[:, 0], (item.cas * item.attn)[:, item.labels])
         for item in material.load_sequences(spec.scratch / 'sequences.npz')
@@ -78,7 +78,7 @@ def ambiguous(spec: Spec) -> Operation:
 
 def decode(spec: Spec) -> Operation:
     """From the network's output to segments in seconds."""
-    decoder = MultiThresholdDecoder(attn_thresholds=(0.1, 0.9, THRESHOLDS[spec.method]))
+    decoder = DECODERS.build(shipped_config(spec, work_dir=Path('decode')).model.decoder)
     videos = [_output(item, spec.device) for item in material.load_sequences(spec.scratch / 'sequences.npz')]
     found: list[Any] = []
 

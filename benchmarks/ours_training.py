@@ -1,11 +1,12 @@
 """mmwtal's training: the computation alone, the loading of a batch alone, and both as a run has them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.dataset import DefaultSampler, pseudo_collate
+from mmengine.logging import MessageHub
 from mmengine.optim import build_optim_wrapper
 from mmengine.runner import Runner
 
@@ -32,6 +33,10 @@ class SteppedTrainLoop(WTALTrainLoop):
         self.runner.model.train()
         return self.runner.model
 
+    def watch_batches(self, watch: Callable[[Iterator[Any]], Iterator[Any]]) -> None:
+        """Draw the batches through something that watches how long they take."""
+        self._stream = watch(self._stream)
+
     def step(self) -> None:
         """Run one iteration with all that belongs to it."""
         self._seed_iteration()
@@ -44,12 +49,15 @@ def train_step(spec: Spec) -> Operation:
     cfg = shipped_config(spec, work_dir=Path('train'))
     model = network(cfg, spec)
     optim_wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    progress = MessageHub.get_current_instance()
+    progress.update_info('iter', material.ITERATION)
+    progress.update_info('max_iters', cfg.train_cfg.max_iters)
     features, labels = material.training_batch(spec.length)
     data = {
         'inputs': [torch.from_numpy(video) for video in features],
         'data_samples': [WTALDataSample(labels=torch.from_numpy(row).float()) for row in labels],
     }
-    loss = _loss(model, data) if spec.method == 'co2net' and spec.side == 'mmwtal' else ()
+    loss = _loss(model, data) if spec.side == 'mmwtal' else ()
     model.train()
     return Operation(run=lambda: model.train_step(data, optim_wrapper), outcome=lambda: loss)
 

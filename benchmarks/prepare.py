@@ -48,13 +48,13 @@ def prepare(scratch: Path, checkout: Path) -> None:
 
 
 def _snippets(duration: np.ndarray) -> list[int]:
-    return np.rint(duration * material.FPS / material.STRIDE).astype(int).tolist()
+    return np.rint(duration.ravel() * material.FPS / material.STRIDE).astype(int).tolist()
 
 
 def _convert(authors: Path, out: Path) -> None:
-    tool = ROOT / 'tools' / 'dataset_converters' / 'thumos14.py'
-    command = [sys.executable, str(tool), str(authors / material.AUTHORS_ANNOTATIONS), str(out), '--overwrite']
+    tool = 'tools.dataset_converters.thumos14'
+    command = [sys.executable, '-m', tool, str(authors / material.AUTHORS_ANNOTATIONS), str(out), '--overwrite']
     command += ['--features', str(authors / material.AUTHORS_FEATURES)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     if done.returncode:
         raise UserError(f'the inputs cannot be converted: {done.stderr.strip().splitlines()[-1]}')

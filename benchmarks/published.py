@@ -62,25 +62,23 @@ def train_step(spec: Spec) -> Operation:
     checkout = Checkout(spec)
     network = checkout.network()
     dataset, optimizer = OneBatch(spec.length), checkout.optimizer(network)
-    loss = _loss(checkout, network, dataset) if spec.method == 'co2net' else ()
-    return Operation(run=lambda: checkout.train(1, dataset, network, optimizer), outcome=lambda: loss)
+    loss = _loss(checkout, network, dataset)
+    return Operation(run=lambda: checkout.train(dataset, network, optimizer), outcome=lambda: loss)
 
 
 def _loss(checkout: Checkout, network: Any, dataset: OneBatch) -> tuple[float]:
     """Return the loss before training, without dropout."""
     network.eval()
-    batch, labels, _ = dataset.load_data()
+    features, labels, _ = dataset.load_data()
     with torch.no_grad():
-        output = network(torch.from_numpy(batch).to(checkout.device))
-        truth = torch.from_numpy(labels).float().to(checkout.device)
-        return (float(network.criterion(output, truth, opt=checkout.args)),)
+        return (checkout.loss(network, features, labels),)
 
 
 def load_batch(spec: Spec) -> Operation:
     """Run their ``train`` with a network that does nothing."""
     checkout = Checkout(spec)
-    dataset, nothing = checkout.dataset(), NoNetwork(returns_terms=not checkout.method.train_takes_logger)
-    return Operation(run=lambda: checkout.train(1, dataset, nothing, nothing), outcome=lambda: nothing.batch_shape)
+    dataset, nothing = checkout.dataset(), NoNetwork(returns_terms=not checkout.method.has_logger)
+    return Operation(run=lambda: checkout.train(dataset, nothing, nothing), outcome=lambda: nothing.batch_shape)
 
 
 def iteration(spec: Spec) -> Operation:
@@ -92,7 +90,7 @@ def iteration(spec: Spec) -> Operation:
 
     def run() -> None:
         waiting.begin()
-        checkout.train(1, dataset, network, optimizer)
+        checkout.train(dataset, network, optimizer)
         waiting.end()
 
     return Operation(run=run, waiting=waiting)
@@ -200,7 +198,7 @@ def test_job(spec: Spec) -> Operation:
     def run() -> None:
         dataset, network = checkout.dataset(), checkout.network()
         network.load_state_dict(torch.load(spec.weights, weights_only=True))
-        extra = (checkout.logger(),) if checkout.method.train_takes_logger else ()
+        extra = (checkout.logger(),) if checkout.method.has_logger else ()
         arguments = (-1, dataset, checkout.args, network, *extra, checkout.device)
         _, found = test(*arguments, None) if extra else test(*arguments)
         scores[:] = (100 * np.asarray(found)).tolist()

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.measure import disagreement, speedup, spread
+from benchmarks.store import conditions
 
 Rows = Sequence[Mapping[str, Any]]
-HEAD = '| what | published | mmwtal | times faster | goal | same result |'
+HEAD = '| | what | published | mmwtal | times faster | goal | same result |'
 MEMORY_HEAD = '| peak memory of a process, MiB | published | mmwtal |'
 
 
@@ -23,29 +24,22 @@ def add_statistics(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, 'largest_relative_difference': disagreement(sides)}
 
 
-def to_markdown(content: Mapping[str, Any]) -> str:
-    """Return the page for the measurements that ``compare_published`` stores."""
-    machine, rows = content['machine'], content['rows']
-    packages = ', '.join(f'{name} {version}' for name, version in machine['packages'].items())
-    device = f', {machine["device_name"]}' if machine['device_name'] else ''
+def to_markdown(rows: Rows) -> str:
+    """Return the page for the rows that ``compare_published`` stores."""
     lines = [
         '# mmwtal beside the published code',
         '',
-        f'{machine["processor"]}{device}, {machine["cores"]} cores, {machine["memory_gib"]} GiB, {machine["system"]}; '
-        f'Python {machine["python"]}, {packages}; {machine["threads"]} threads on both sides, '
-        f'{content["workers"]} loading processes for mmwtal; load average {machine["load_at_start"]:.2f} before.',
-        '',
-        *(f'- {name}: `{commit}`' for name, commit in content['revisions'].items()),
+        *conditions(rows),
         '',
         'Times are the median of the samples, in brackets their minimum. Times faster: the median over pairs of '
         'samples taken in turns, in brackets their quartiles, which lie close together if the machine was quiet.',
         '',
         HEAD,
-        '|---|---|---|---|---|---|',
+        '|---|---|---|---|---|---|---|',
         *(line for row in rows for line in _lines(row)),
         '',
         *_memory(rows),
-        *_waiting(rows, machine['device']),
+        *_waiting(rows),
         *_notes(rows),
     ]
     return '\n'.join(lines) + '\n'
@@ -62,6 +56,7 @@ def _line(row: Mapping[str, Any], published: Mapping[str, Any], side: str, ours:
     goal = row['goal']
     aim = '' if amp or goal is None else f'{goal:g}' + _met(goal, ours)
     cells = [
+        str(row['number']),
         row['title'] + (', `--amp` (bfloat16)' if amp else '') + (f' [{row["number"]}]' if row['note'] else ''),
         _time(published),
         _time(ours),
@@ -128,13 +123,17 @@ def _memory(rows: Rows) -> list[str]:
     return [MEMORY_HEAD, '|---|---|---|', *lines, ''] if lines else []
 
 
-def _waiting(rows: Rows, device: str) -> list[str]:
+def _waiting(rows: Rows) -> list[str]:
     lines = []
     for row in rows:
         shares = {side: result.get('waiting_share') for side, result in row['sides'].items()}
         known = [f'{side} {100 * share:.1f} %' for side, share in shares.items() if share is not None]
         if known:
-            what = 'that the GPU waits for its input' if device == 'cuda' else 'before the network starts'
+            what = (
+                'that the GPU waits for its input'
+                if row['machine']['device'] == 'cuda'
+                else 'before the network starts'
+            )
             lines += [f'Share of an iteration {what} ({row["title"]}): {", ".join(known)}.', '']
     return lines
 

@@ -76,15 +76,20 @@ class Session:
 
 def environment(spec: Spec) -> dict[str, str]:
     """Return the environment of a worker: the same threads for both sides, stand-ins for the authors' side only."""
-    path = [str(ROOT), *filter(None, [os.environ.get('PYTHONPATH')])]
+    variables = thread_environment(spec.threads, has_gpu=spec.device != 'cpu')
     if spec.is_published:
-        path.insert(0, str(STUBS))
-    variables = {
+        variables['PYTHONPATH'] = os.pathsep.join([str(STUBS), variables['PYTHONPATH']])
+    return variables
+
+
+def thread_environment(threads: int, *, has_gpu: bool = False) -> dict[str, str]:
+    """Return the environment of a process that finds mmwtal, uses so many threads, and sees a GPU or none."""
+    path = [str(ROOT), *filter(None, [os.environ.get('PYTHONPATH')])]
+    hidden = {} if has_gpu else {'CUDA_VISIBLE_DEVICES': ''}
+    return {
         **os.environ,
         'PYTHONPATH': os.pathsep.join(path),
-        'OMP_NUM_THREADS': str(spec.threads),
+        'OMP_NUM_THREADS': str(threads),
         'MPLBACKEND': 'agg',
+        **hidden,
     }
-    if spec.device == 'cpu':
-        variables['CUDA_VISIBLE_DEVICES'] = ''
-    return variables

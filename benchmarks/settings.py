@@ -1,4 +1,4 @@
-"""mmwtal as it ships: its config for CO2-Net on THUMOS14, on the inputs of the comparison."""
+"""mmwtal as it ships: a method's config for THUMOS14, on the inputs of the comparison."""
 
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,12 @@ from mmwtal.registry import MODELS
 from tools.model_converters.official import BASES, convert, load_official
 
 ROOT = Path(__file__).resolve().parents[1]
-CONFIG = ROOT / 'configs' / 'co2net' / 'co2net_thumos14-i3d.py'
 
 
 def shipped_config(spec: Spec, *, work_dir: Path) -> Config:
     """Return the config with the inputs, the length and the number of worker processes of the comparison."""
-    cfg = prepare_config(CONFIG, data_root=spec.data_root, work_dir=spec.scratch / 'work' / work_dir)
+    config = ROOT / 'configs' / spec.method / f'{spec.method}_thumos14-i3d.py'
+    cfg = prepare_config(config, data_root=spec.data_root, work_dir=spec.scratch / 'work' / work_dir)
     cfg.train_dataloader.dataset.pipeline[1].length = spec.length
     for loader in (cfg.train_dataloader, cfg.test_dataloader):
         loader.num_workers = spec.workers
@@ -30,14 +30,14 @@ def shipped_config(spec: Spec, *, work_dir: Path) -> Config:
 
 
 def converted_weights(spec: Spec) -> dict[str, torch.Tensor]:
-    """Return the authors' weights under our names; DELU's network is CO2-Net's."""
-    state, _, _ = convert(load_official(spec.weights), BASES['co2net'], str(spec.weights))
+    """Return the authors' weights under our names."""
+    state, _, _ = convert(load_official(spec.weights), BASES[spec.method], str(spec.weights))
     return state
 
 
 def converted_checkpoint(spec: Spec) -> Path:
     """Write the authors' weights as a checkpoint of ours."""
-    path = spec.scratch / 'converted.pth'
+    path = spec.scratch / f'converted-{spec.method}.pth'
     torch.save({'state_dict': converted_weights(spec), 'meta': {}}, path)
     return path
 

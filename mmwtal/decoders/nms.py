@@ -1,6 +1,5 @@
 """Non-maximum suppression of segments, hard and soft, without compiled extensions."""
 
-import math
 from abc import ABC, abstractmethod
 from typing import Literal, NamedTuple
 
@@ -11,11 +10,9 @@ from mmwtal.utils.errors import UserError
 
 SoftMethod = Literal['gaussian', 'linear']
 
-# Up to this many segments soft_nms compares all with all beforehand, which is the fastest; the table has 32 MB then.
-# Beyond, it would grow with the square, hence each picked segment is compared when it is picked.
-TABLE_SIZE = 2000
-# Pairs that the table is filled with at a time, so that they stay in the processor's cache.
-BLOCK = 1 << 15
+# Up to this many overlaps soft_nms computes all of them beforehand, which is the fastest; they have 32 MB then. Beyond,
+# they would grow with the square of the segments, hence each picked segment is compared when it is picked.
+MOST_OVERLAPS = 2_000_000
 
 
 def tiou_matrix(first: np.ndarray, second: np.ndarray, *, length_offset: float = 0.0) -> np.ndarray:
@@ -32,17 +29,60 @@ def tiou_matrix(first: np.ndarray, second: np.ndarray, *, length_offset: float =
         (N, M); 0 where the union is empty.
     """
     first, second = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
-    low = np.maximum(first[:, None, 0], second[None, :, 0])
-    inter = np.minimum(first[:, None, 1], second[None, :, 1])
+    return _tiou(first[:, None], second[None], length_offset)
+
+
+def _tiou(first: np.ndarray, second: np.ndarray, length_offset: float) -> np.ndarray:
+    """Return the tIoU (...) of segments (..., 2) that broadcast to each other."""
+    low = np.maximum(first[..., 0], second[..., 0])
+    inter = np.minimum(first[..., 1], second[..., 1])
     inter -= low
     inter += length_offset
     np.maximum(inter, 0.0, out=inter)
-    lengths = (first[:, 1] - first[:, 0] + length_offset)[:, None]
-    union = np.add(lengths, second[:, 1] - second[:, 0] + length_offset, out=low)
+    lengths = first[..., 1] - first[..., 0] + length_offset
+    union = np.add(lengths, second[..., 1] - second[..., 0] + length_offset, out=low)
     union -= inter
     # Without a union there is no intersection either: 0 divided by the smallest number is 0.
     inter /= np.maximum(union, np.finfo(np.float64).tiny, out=union)
     return inter
+
+
+class Overlaps(NamedTuple):
+    """The segments that overlap each of N segments, without itself, in P pairs, each counted in both directions.
+
+    Fields: where those of a segment begin, N + 1 numbers; their indices, (2 P,); the tIoU, (2 P,).
+    """
+
+    begins: list[int]
+    others: np.ndarray
+    tiou: np.ndarray
+
+
+def find_overlaps(segments: np.ndarray, *, length_offset: float, most: int) -> Overlaps | None:
+    """Return which segments overlap; proposals of one video mostly do not.
+
+    Args:
+        segments: Start and end, float64, (N, 2).
+        length_offset: See :func:`tiou_matrix`.
+        most: None is returned where there are more than this, counted in both directions.
+    """
+    count = len(segments)
+    order = np.argsort(segments[:, 0], kind='stable')
+    start, end = segments[order].T
+    # By start, a segment overlaps those after it up to the first that starts when it has ended.
+    following = np.searchsorted(start, end + length_offset) - np.arange(1, count + 1)
+    following = np.maximum(following, 0)
+    pairs = int(following.sum())
+    if 2 * pairs > most:
+        return None
+    first = np.repeat(np.arange(count), following)
+    second = np.arange(1, pairs + 1) + np.repeat(np.arange(count) - np.cumsum(following) + following, following)
+    first, second = order[first], order[second]
+    tiou = _tiou(segments[first], segments[second], length_offset)
+    rows = np.concatenate([first, second])
+    by_row = np.argsort(rows, kind='stable')
+    begins = np.searchsorted(rows[by_row], np.arange(count + 1)).tolist()
+    return Overlaps(begins, np.concatenate([second, first])[by_row], np.concatenate([tiou, tiou])[by_row])
 
 
 def nms(segments: np.ndarray, scores: np.ndarray, *, tiou_threshold: float, length_offset: float = 0.0) -> np.ndarray:
@@ -81,7 +121,8 @@ def soft_nms(
 
     Picks the highest score, multiplies the others by exp(-tIoU^2 / sigma) ('gaussian') or, where tIoU exceeds
     ``tiou_threshold``, by 1 - tIoU ('linear'), and goes on until all are picked; nothing is removed. A negative score
-    rises towards 0 by that, as published. Takes N steps a class and memory linear in C and N.
+    rises towards 0 by that, as published. Takes N steps a class and memory linear in C, N and
+    the number of overlaps, but never their square.
 
     Args:
         segments: Start and end, (N, 2).
@@ -98,18 +139,15 @@ def soft_nms(
     segments = np.asarray(segments, dtype=np.float64)
     remaining = np.array(scores, dtype=np.float64)
 
-    def decay(picked: np.ndarray) -> np.ndarray:
-        tiou = tiou_matrix(segments[picked], segments, length_offset=length_offset)
+    def decay(tiou: np.ndarray) -> np.ndarray:
         if method == 'linear':
             return np.where(tiou > tiou_threshold, 1 - tiou, 1.0)
         np.square(tiou, out=tiou)
         return np.exp(np.divide(tiou, -sigma, out=tiou), out=tiou)
 
     count = remaining.shape[1]
-    rows = np.arange(count)
-    table = None
-    if 0 < count <= TABLE_SIZE:
-        table = np.concatenate([decay(block) for block in np.array_split(rows, math.ceil(count**2 / BLOCK))])
+    overlaps = find_overlaps(segments, length_offset=length_offset, most=MOST_OVERLAPS)
+    decays = None if overlaps is None else decay(overlaps.tiou)
     order = np.empty(remaining.shape, dtype=np.int64)
     picked_scores = np.empty(remaining.shape)
     # One class after the other: few reach the threshold, and a step on single rows is several times cheaper.
@@ -121,7 +159,11 @@ def soft_nms(
             indices[step] = best
             values[step] = left[best]
             barred[best] = -np.inf
-            left *= decay(rows[best : best + 1])[0] if table is None else table[best]
+            if overlaps is None or decays is None:
+                left *= decay(_tiou(segments[best], segments, length_offset))
+            else:
+                among = slice(overlaps.begins[best], overlaps.begins[best + 1])
+                left[overlaps.others[among]] *= decays[among]
     return order, picked_scores
 
 

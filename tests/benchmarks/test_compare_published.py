@@ -9,12 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import cases, material, ours, published
-from benchmarks.compare_published import choose, compare, main, parser
+from benchmarks import cases, compare_published, material, ours, published
+from benchmarks import checkout as checkout_module
+from benchmarks.compare_published import METHODS, choose, compare, main, parser
 from benchmarks.machine import describe, revision
 from benchmarks.operation import Spec, WaitMeter
+from benchmarks.prepare import prepare
+from benchmarks.report import add_statistics
 from benchmarks.session import Session, WorkerFailure, environment
+from mmwtal.datasets.thumos14 import Thumos14Dataset
 from mmwtal.utils.errors import UserError
+from tools.model_converters.official import BASES
 
 OPTIONS = """
 import sys
@@ -118,6 +123,69 @@ def test_comparisons_are_chosen_by_checkout_and_name(tmp_path):
     for only, checkouts in ((['nothing'], {'co2net': tmp_path}), (['decode'], {'delu': tmp_path}), (None, {})):
         with pytest.raises(UserError, match=r'--only: no comparison nothing|nothing to compare'):
             choose(only, checkouts)
+
+
+def test_measurements_of_several_runs_are_joined(checkout, tmp_path, scratch, monkeypatch, capsys):
+    monkeypatch.setattr(compare_published, 'prepare', lambda *_: None)
+    measured = []
+
+    def stand_in(case, *_):
+        measured.append(case.name)
+        sides = {side: {'seconds': [1.0], 'outcome': [1.0], 'peak_memory_mib': 1.0} for side in case.sides}
+        fields = {'title': case.title, 'note': case.note, 'goal': case.goal, 'shows_memory': False}
+        return add_statistics({'name': case.name, **fields, 'sides': sides})
+
+    monkeypatch.setattr(compare_published, 'compare', stand_in)
+
+    def run(*options):
+        words = [*options, '--scratch', str(scratch), '--out', str(tmp_path / 'out'), '--threads', '1']
+        main(parser().parse_args(words))
+        return json.loads((tmp_path / 'out.json').read_text())['rows']
+
+    run('--co2net', str(checkout), '--only', 'soft-nms')
+    rows = run('--co2net', str(checkout), '--ddgnet', str(checkout), '--only', 'soft-nms', 'ddgnet-decode', '--missing')
+    assert measured == ['soft-nms', 'ddgnet-decode']
+    assert [row['name'] for row in rows] == measured
+    assert [set(row['revisions']) for row in rows] == [{'mmwtal', 'co2net'}, {'mmwtal', 'ddgnet'}]
+    assert '| 2 | DDG-Net, whole decode' in capsys.readouterr().out
+
+
+def test_every_method_has_its_checkout_config_and_weights(repo_root):
+    assert {case.method for case in cases.CASES} == set(METHODS) == set(checkout_module.METHODS) <= set(BASES)
+    for name in METHODS:
+        assert (repo_root / f'configs/{name}/{name}_thumos14-i3d.py').is_file()
+
+
+def test_the_inputs_in_both_layouts(tmp_path, monkeypatch):
+    monkeypatch.setattr(material, 'WIDTH', 4)
+    monkeypatch.setattr(material, 'SEQUENCES', 2)
+    monkeypatch.setattr(material, 'DETECTIONS', 20)
+    columns = {
+        'videoname': [b'video_validation_0000001', b'video_test_0000003', b'video_test_0000004'],
+        'subset': [b'validation', b'test', b'test'],
+        'duration': [[6.4], [19.2], [9.6]],
+        'segments': [[[1.0, 2.5]], [[0.0, 3.0]], [[4.0, 5.0]]],
+        'labels': [[b'Diving'], [b'Diving'], [b'HighJump']],
+        'labels_all': [[b'Diving'], [b'Diving'], [b'HighJump']],
+    }
+    folder = tmp_path / 'checkout' / material.AUTHORS_ANNOTATIONS
+    folder.mkdir(parents=True)
+    for name, values in columns.items():
+        column = np.empty(3, dtype=object)
+        column[:] = values
+        np.save(folder / f'{name}.npy', np.array(values) if name in ('videoname', 'subset', 'duration') else column)
+    np.save(folder / 'classlist.npy', np.array([b'Diving', b'HighJump']))
+    (folder / 'Ambiguous_test.txt').write_text('video_test_0000003  12.8 16.0\n')
+    prepare(tmp_path / 'scratch', tmp_path / 'checkout')
+    theirs = np.load(tmp_path / 'scratch' / 'authors' / material.AUTHORS_FEATURES, allow_pickle=True)
+    assert [video.shape for video in theirs] == [(10, 4), (30, 4), (15, 4)]
+    dataset = Thumos14Dataset(data_root=str(tmp_path / 'scratch' / 'mmwtal'), subset='test', test_mode=True)
+    assert list(dataset.video_ids) == ['video_test_0000003', 'video_test_0000004']
+    assert [len(item.cas) for item in material.load_sequences(tmp_path / 'scratch' / 'sequences.npz')] == [15, 30]
+    (tmp_path / 'checkout' / material.AUTHORS_ANNOTATIONS / 'duration.npy').unlink()
+    prepare(tmp_path / 'scratch', tmp_path / 'checkout')  # is done already
+    with pytest.raises(UserError, match=r'lacks duration\.npy'):
+        prepare(tmp_path / 'other', tmp_path / 'checkout')
 
 
 def test_a_folder_that_is_no_checkout(tmp_path):

@@ -1,3 +1,4 @@
+import itertools
 import tracemalloc
 
 import numpy as np
@@ -6,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmwtal.decoders import nms as module
-from mmwtal.decoders.nms import nms, soft_nms, tiou_matrix
+from mmwtal.decoders.nms import find_overlaps, nms, soft_nms, tiou_matrix
 from mmwtal.registry import DECODERS
 from mmwtal.utils.errors import UserError
 
@@ -100,16 +101,17 @@ def test_soft_nms_of_many_segments_is_that_of_few(found, method, offset):
     segments, scores = found
     few = soft_nms(segments, scores, method=method, tiou_threshold=0.4, length_offset=offset)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, 'TABLE_SIZE', -1)
+        patch.setattr(module, 'MOST_OVERLAPS', -1)
         many = soft_nms(segments, scores, method=method, tiou_threshold=0.4, length_offset=offset)
     for one, other in zip(few, many, strict=True):
         np.testing.assert_array_equal(one, other, strict=True)
 
 
-@pytest.mark.parametrize('count', [module.TABLE_SIZE + 1, 2 * module.TABLE_SIZE])
-def test_the_memory_of_soft_nms_grows_with_the_number_of_segments_only(count):
+def test_the_memory_of_soft_nms_grows_with_the_number_of_segments_only():
+    count = 3000
     rng = np.random.default_rng(0)
-    start = np.sort(rng.uniform(0, 1000, count))
+    start = rng.uniform(0, 0.5, count)
+    # All overlap.
     segments, scores = np.stack([start, start + 1], axis=1), rng.random((1, count))
     tracemalloc.start()
     order, _ = soft_nms(segments, scores)
@@ -117,6 +119,24 @@ def test_the_memory_of_soft_nms_grows_with_the_number_of_segments_only(count):
     tracemalloc.stop()
     assert sorted(order[0].tolist()) == list(range(count))
     assert peak < 30 * scores.nbytes
+
+
+@settings(deadline=None)
+@given(detections(), OFFSETS)
+def test_overlaps_are_those_of_the_matrix(found, offset):
+    segments, _ = found
+    overlaps = find_overlaps(segments, length_offset=offset, most=1000)
+    expected = tiou_matrix(segments, segments, length_offset=offset)
+    np.fill_diagonal(expected, 0)
+    matrix = np.zeros_like(expected)
+    for row, (begin, end) in enumerate(itertools.pairwise(overlaps.begins)):
+        others = overlaps.others[begin:end]
+        assert len(set(others.tolist())) == len(others)
+        matrix[row, others] = overlaps.tiou[begin:end]
+    np.testing.assert_array_equal(matrix, expected)
+    number = int((expected > 0).sum())
+    assert len(overlaps.others) == number
+    assert find_overlaps(segments, length_offset=offset, most=number - 1) is None
 
 
 def test_soft_nms_of_equal_segments_under_a_total_decay_is_never_nan():

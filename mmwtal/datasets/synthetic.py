@@ -48,7 +48,7 @@ def write_synthetic(root: str | Path, *, overwrite: bool = False, **settings: An
 
     The files are a function of the settings alone, byte for byte. Beside a data root's own files the top folder gets
     ``texts.json``, ``{video: {label: {"key": [phrases], "complete": sentences, "key_words": [words]}}}``, and
-    ``vectors.txt`` in GloVe's text format.
+    ``vectors.txt`` in GloVe's text format; the texts are also in the prior store ``priors/``.
 
     Args:
         root: The data root to write.

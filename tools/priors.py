@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 from mmwtal.formats.annotations import read_annotations
-from mmwtal.priors.store import PriorStore
+from mmwtal.priors.store import STORE_NAME, PriorStore
 from mmwtal.priors.texts_file import import_texts
 from mmwtal.utils.cli import run_tool
 from mmwtal.utils.errors import UserError
@@ -36,7 +36,7 @@ def main(args: argparse.Namespace) -> None:
     if not args.source.strip() or not args.source.isprintable():
         raise UserError(f'--source must be a name, found {args.source!r}')
     annotations = None if args.data_root is None else read_annotations(args.data_root / 'annotations.json')
-    store = PriorStore(args.data_root / 'priors' if args.out is None else args.out)
+    store = PriorStore(args.data_root / STORE_NAME if args.out is None else args.out)
     done = import_texts(args.texts, store, source=args.source, annotations=annotations, overwrite=args.overwrite)
     kept = f', {done.kept} were there already' if done.kept else ''
     print(f'{done.written} texts written to {store.folder}{kept}')

@@ -25,7 +25,7 @@ from mmwtal.priors.sources import (
     read_class_texts,
     template_text,
 )
-from mmwtal.priors.store import MANIFEST_NAME, PriorStore
+from mmwtal.priors.store import MANIFEST_NAME, STORE_NAME, PriorStore
 from mmwtal.priors.worded import WordedText, to_words
 from mmwtal.registry import MODELS, TEXT_ENCODERS, build_module
 from mmwtal.structures.text_batch import TextBatch
@@ -71,7 +71,7 @@ class PriorTexts:
         *,
         data_root: str | Path,
         encoder: Any,
-        store: str | Path = 'priors',
+        store: str | Path = STORE_NAME,
         sources: Sequence[str] = ('video', 'template'),
         class_texts: str | Path | None = None,
         template: str = DEFAULT_TEMPLATE,

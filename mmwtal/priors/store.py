@@ -1,4 +1,4 @@
-"""The prior store: a folder of append-only JSON lines, a file a writer, and a manifest that says which job's they are."""
+"""The prior store: a folder of append-only JSON lines, a file a writer, and a manifest that names the job."""
 
 import hashlib
 import json
@@ -17,6 +17,8 @@ from mmwtal.utils.json_file import JsonObject, read_json_object
 from mmwtal.utils.locks import file_lock
 
 MANIFEST_NAME = 'manifest.json'
+# Where a data root has its store.
+STORE_NAME = 'priors'
 _FORMAT = {'format': 'mmwtal prior store', 'version': 1}
 _WRITER = re.compile(r'[A-Za-z0-9][A-Za-z0-9_-]{0,63}')
 _SHOWN = 20

@@ -1,7 +1,7 @@
 """What is said of a class in a video, the record of it in a store, and the checks of both."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from mmwtal.formats.annotations import video_id_problem
@@ -53,8 +53,9 @@ class PriorRecord:
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as the store writes it."""
-        record = {'video': self.video, 'label': self.label, **asdict(self.text), 'source': self.source}
-        return {**record, 'state': self.state, **({'reason': self.reason} if self.reason else {})}
+        text = {'key': [*self.text.key], 'complete': self.text.complete, 'key_words': [*self.text.key_words]}
+        record = {'video': self.video, 'label': self.label, **text, 'source': self.source, 'state': self.state}
+        return {**record, 'reason': self.reason} if self.reason else record
 
 
 def parse_text(value: object) -> tuple[PriorText, list[str]]:

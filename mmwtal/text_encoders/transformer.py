@@ -113,7 +113,7 @@ class TransformerEncoder(BaseTextEncoder):
         means = [np.mean(parts, axis=0) for parts in pooled[:count]]
         rows = [np.concatenate(parts) for parts in of_words[count:]]
         width = done[0][0].shape[0] if done else 0
-        return np.array(means, np.float32).reshape(-1, width), rows
+        return np.array(means, np.float32).reshape(count, width), rows
 
     @abstractmethod
     def load(self, transformers: Any, source: str, **options: Any) -> torch.nn.Module:

@@ -61,7 +61,10 @@ def test_another_job_is_refused(store: PriorStore) -> None:
     (store.folder / 'notes.txt').write_text('mine')
     store.clear()
     store.clear()
-    assert sorted(path.name for path in store.folder.iterdir()) == ['.lock', 'notes.txt', 'vectors']
+    assert sorted(path.name for path in store.folder.iterdir()) == ['notes.txt', 'vectors']
+    with pytest.raises(UserError, match=r'holds notes\.txt and no manifest'):
+        store.begin({**JOB, 'model': 'm@2'})
+    (store.folder / 'notes.txt').unlink()
     store.begin({**JOB, 'model': 'm@2'})
     assert store.read() == {}
 
@@ -125,7 +128,7 @@ def test_all_faulty_lines_are_named(store: PriorStore) -> None:
 def test_writers_stay_in_the_folder(store: PriorStore, name: str) -> None:
     with pytest.raises(UserError, match='a writer is named'), store.writer(name):
         pass
-    assert sorted(path.name for path in store.folder.parent.rglob('*') if path.is_file()) == ['.lock', MANIFEST_NAME]
+    assert sorted(path.name for path in store.folder.parent.rglob('*') if path.is_file()) == [MANIFEST_NAME]
 
 
 def test_one_process_a_writer(store: PriorStore) -> None:

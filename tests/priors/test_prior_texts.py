@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -17,6 +18,7 @@ from mmwtal.priors.schema import PriorRecord, PriorText
 from mmwtal.priors.store import PriorStore
 from mmwtal.registry import MODELS
 from mmwtal.structures.text_batch import TextBatch
+from mmwtal.text_encoders.base import BaseTextEncoder
 from mmwtal.utils.errors import UserError
 
 WORDS = 'a at athlete bar by doing end fast he high jump kicks leaps of person run runs she sprints the track video . ,'
@@ -324,3 +326,76 @@ def test_labels_of_another_shape_are_refused(build) -> None:
     for labels in (torch.ones(1, 3), torch.ones(2, 2)):
         with pytest.raises(UserError, match='give PriorTexts the classes of the dataset'):
             build().batch(['run_a'], labels, seed=0, iteration=0)
+
+
+class Contextual(BaseTextEncoder):
+    """A word's vector says its place and the length of its sentence."""
+
+    contextual = True
+    fingerprint = 'contextual'
+
+    def encode(self, phrases, sentences):
+        rows = [
+            np.array([[len(words), place, len(word)] for place, word in enumerate(words)], np.float32).reshape(-1, 3)
+            for words in sentences
+        ]
+        return np.array([[len(phrase), 0, 0] for phrase in phrases], np.float32), rows
+
+
+@pytest.mark.parametrize('again', [False, True])
+def test_words_in_their_context(build, again) -> None:
+    if again:
+        build(encoder=Contextual())
+    texts = build(encoder=Contextual())
+    labels = torch.tensor([[1, 0], [0, 1], [0, 0]])
+    batch = texts.batch(['run_a', 'jump_a', 'none'], labels, seed=0, iteration=0)
+    assert batch.words.dtype == torch.float32
+    assert batch.words[0].tolist() == [[8, place, length] for place, length in enumerate([2, 4, 2, 3, 5, 1, 4, 1])]
+    assert batch.words[1, :5].tolist() == [[5, place, length] for place, length in enumerate([3, 5, 3, 3, 1])]
+    assert not batch.words[1, 5:].any()
+    assert not batch.words[2].any()
+    assert batch.key[0, 0].tolist() == [8, 0, 0]  # the mean of "sprints fast" and "runs"
+
+
+def test_controls_change_what_they_say(build) -> None:
+    labels = torch.tensor([[1, 0]])
+
+    def first(**settings):
+        texts = build(encoder=dict(type='StaticVectors', path='vectors.txt'), **settings)
+        return texts.batch(['run_a'], labels, seed=0, iteration=0)
+
+    true, random, again, other = (
+        first(),
+        *(first(control='random_vectors', control_seed=seed) for seed in (0, 0, 1)),
+    )
+    assert torch.equal(random.word_ids, true.word_ids)
+    assert torch.equal(random.words, again.words)
+    for name in ('words', 'key', 'class_bank'):
+        assert getattr(random, name).shape == getattr(true, name).shape
+        assert not torch.isclose(getattr(random, name), getattr(true, name)).all()
+        assert not torch.isclose(getattr(random, name), getattr(other, name)).all()
+    moved = first(control='other_videos')
+    assert moved.word_mask.sum() != true.word_mask.sum()
+    torch.testing.assert_close(moved.class_bank, true.class_bank)
+    assert not torch.equal(moved.key[0, 0], true.key[0, 0])
+    swapped = first(control='wrong_classes')
+    torch.testing.assert_close(swapped.key[0, 1], swapped.class_bank[1])
+    assert not torch.isclose(swapped.class_bank, true.class_bank).all()
+    wrong = first(control='wrong_words', wrong_share=1.0)
+    changed = (wrong.words != true.words).any(dim=-1)[0]
+    assert changed.tolist() == (true.word_weights > 0)[0].tolist()
+    assert torch.equal(wrong.word_weights, true.word_weights)
+    assert torch.equal(first(control='wrong_words', wrong_share=0.0).words, true.words)
+
+
+def test_at_a_test_neither_texts_nor_their_packages_are_needed(repo_root) -> None:
+    script = """
+import sys
+for name in ('transformers', 'safetensors', 'simplemma'):
+    sys.modules[name] = None
+from mmwtal.registry import MODELS, TEXT_ENCODERS
+print(MODELS.get('CO2NetBackbone').__name__, MODELS.get('PriorTexts').__name__, len(TEXT_ENCODERS.module_dict))
+"""
+    environment = {**os.environ, 'PYTHONPATH': str(repo_root)}
+    done = subprocess.run([sys.executable, '-c', script], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split()[:2] == ['CO2NetBackbone', 'PriorTexts']

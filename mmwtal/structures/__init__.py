@@ -8,12 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mmwtal.structures.localizer_output import LocalizerOutput
+    from mmwtal.structures.text_batch import TextBatch
     from mmwtal.structures.timebase import Timebase
     from mmwtal.structures.wtal_data_sample import WTALDataSample
 
-__all__ = ['LocalizerOutput', 'Timebase', 'WTALDataSample']
+__all__ = ['LocalizerOutput', 'TextBatch', 'Timebase', 'WTALDataSample']
 
-_MODULES = {'LocalizerOutput': 'localizer_output', 'Timebase': 'timebase', 'WTALDataSample': 'wtal_data_sample'}
+_MODULES = {
+    'LocalizerOutput': 'localizer_output',
+    'TextBatch': 'text_batch',
+    'Timebase': 'timebase',
+    'WTALDataSample': 'wtal_data_sample',
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -24,6 +24,18 @@ class Progress(NamedTuple):
         return self.iteration / self.max_iters
 
 
+class TrainingSeed(NamedTuple):
+    """What a draw that belongs to one iteration of a training run depends on, whether that was resumed or not.
+
+    Args:
+        seed: The seed of the run, the same in every process.
+        iteration: Number of finished iterations, hence 0 in the first one.
+    """
+
+    seed: int
+    iteration: int
+
+
 def training_progress(*, max_iters: int | None, user: str) -> Progress:
     """Read the progress of the current Runner from mmengine's message hub, which its ``RuntimeInfoHook`` keeps.
 
@@ -46,3 +58,18 @@ def training_progress(*, max_iters: int | None, user: str) -> Progress:
             f'least 1 for its use outside a Runner, found {max_iters}; set the max_iters of the loss'
         )
     return Progress(0, max_iters)
+
+
+def training_seed(*, default: int = 0) -> TrainingSeed:
+    """Read the seed and the iteration of the current Runner from mmengine's message hub.
+
+    The Runner's ``RuntimeInfoHook`` keeps both there; a resumed run has the seed of its checkpoint. What is drawn from
+    them and a video's name alone is the same at any batch size, in any number of processes, and after a resumption.
+
+    Args:
+        default: The seed to assume outside a Runner, where the iteration is 0.
+    """
+    info = MessageHub.get_current_instance().runtime_info
+    if 'seed' in info and 'iter' in info:
+        return TrainingSeed(int(info['seed']), int(info['iter']))
+    return TrainingSeed(default, 0)

@@ -21,6 +21,7 @@ from mmwtal.engine.checkpoint import (
     read_checkpoint,
     read_resumable,
 )
+from mmwtal.engine.param_groups import check_param_groups
 from mmwtal.engine.train_loop import unwrap
 from mmwtal.utils.errors import UserError
 
@@ -77,6 +78,7 @@ def train_localizer(cfg: Config, *, resume: str | None = None, overwrite: bool =
     check_against_data(unwrap(runner.model), dataset, saved)
     if saved is not None:
         check_state_dict(unwrap(runner.model), saved['state_dict'], str(start))
+        check_param_groups(runner.optim_wrapper, saved, str(start))
     elif initial is not None:
         report = load_matching(unwrap(runner.model), read_checkpoint(initial), initial)
         print_log(report, logger='current', level=logging.WARNING)

@@ -23,6 +23,7 @@ Rule = Callable[[Config], Iterator[tuple[Path, str]]]
 
 _LOOP = 'WTALTrainLoop'
 _CHECKPOINT_HOOK = 'WTALCheckpointHook'
+_GROUP_CONSTRUCTOR = 'ParamGroupConstructor'
 _CHECKPOINT: Path = ('default_hooks', 'checkpoint')
 _WRAPPERS = (RepeatDataset, ConcatDataset, ClassBalancedDataset)
 
@@ -48,9 +49,20 @@ def schedulers_by_iteration(cfg: Config) -> Iterator[tuple[Path, str]]:
         if kind is None or getattr(kind, 'need_val_args', False) or 'by_epoch' not in arguments_of(kind).annotations:
             continue
         # One that is converted counts passes over the data, but ends by default with the only epoch.
-        converted = scheduler.get('convert_to_iter_based') and 'end' in scheduler
+        can_convert = hasattr(kind, 'build_iter_from_epoch')
+        converted = can_convert and scheduler.get('convert_to_iter_based') and 'end' in scheduler
         if scheduler.get('by_epoch') is not False and not converted:
             yield (*path, 'by_epoch'), 'the whole run is one epoch: set by_epoch=False, and count in iterations'
+
+
+def groups_to_schedule(cfg: Config) -> Iterator[tuple[Path, str]]:
+    """A schedule of one parameter group needs groups with names."""
+    if _part(cfg, 'optim_wrapper').get('constructor') == _GROUP_CONSTRUCTOR:
+        return
+    for path, scheduler in _schedulers(('param_scheduler',), cfg.get('param_scheduler')):
+        if _is_a(_class(scheduler, PARAM_SCHEDULERS), 'GroupScheduler', PARAM_SCHEDULERS):
+            message = f"needs groups with names: set optim_wrapper.constructor='{_GROUP_CONSTRUCTOR}'"
+            yield (*path, 'group'), message
 
 
 def checkpoint_hook(cfg: Config) -> Iterator[tuple[Path, str]]:
@@ -132,6 +144,7 @@ def plain_test_data(cfg: Config) -> Iterator[tuple[Path, str]]:
 TRAINING: Sequence[Rule] = (
     training_loop,
     schedulers_by_iteration,
+    groups_to_schedule,
     checkpoint_hook,
     resumable_batches,
     checkpoints_between_updates,

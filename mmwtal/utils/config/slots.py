@@ -3,8 +3,8 @@
 Every fact about mmengine's Runner that the config check relies on is stated here, once.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
@@ -21,47 +21,9 @@ from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 from torch.utils.data import DataLoader
 
 from mmwtal import registry as ours
-
-
-def _takes_nothing() -> None:
-    """Stand for the constructor of a dict that is not passed on, whose keys the Runner reads itself."""
-
-
-@dataclass(frozen=True)
-class Slot:
-    """A place for a dict that is built.
-
-    Attributes:
-        registry: Where its ``type`` is looked up.
-        loose: Whether that is only where it is looked up first, because nothing is known of who builds it, nor of what
-            arguments they add.
-        default: What is built where there is no ``type``; None where a ``type`` must be given.
-        typed: Whether it may have a ``type`` at all.
-        many: Whether it holds such dicts, by name or in a list, or a single one.
-        with_none: Whether some of the many may be None.
-        by_name: Whether it holds such dicts by names of the user's choice.
-        given: Arguments that whoever builds it adds.
-        first_given: Whether the first argument is added, whatever its name.
-        taken: Keys that are taken out before it is built, and their types.
-        needed: Those of ``taken`` that must be there.
-        refused: Keys that the constructor takes but that cannot be used here, and why.
-        inside: The slots of its keys; others follow from the registry, see :data:`INSIDE`.
-    """
-
-    registry: Registry | None = None
-    loose: bool = False
-    default: Callable | None = None
-    typed: bool = True
-    many: bool = False
-    with_none: bool = False
-    by_name: bool = False
-    given: frozenset[str] = frozenset()
-    first_given: bool = False
-    taken: Mapping[str, Any] = field(default_factory=dict)
-    needed: frozenset[str] = frozenset()
-    refused: Mapping[str, str] = field(default_factory=dict)
-    inside: Mapping[str, 'Slot'] = field(default_factory=dict)
-
+from mmwtal.utils.config.lookup import find_type
+from mmwtal.utils.config.signature import arguments_of
+from mmwtal.utils.config.slot import HandedOn, Slot, takes_nothing
 
 _SIZED = frozenset({'num_classes', 'in_channels'})
 _MODULE = Slot(ours.MODELS, given=_SIZED)
@@ -93,24 +55,10 @@ INSIDE: Mapping[Registry, Mapping[str, Slot]] = {
 }
 
 
-@dataclass(frozen=True)
-class HandedOn:
-    """What a constructor builds later from the ``**kwargs`` that it keeps.
-
-    Attributes:
-        registry: Where its type is looked up.
-        type_argument: The argument that names the type.
-        given: Arguments that are added.
-    """
-
-    registry: Registry
-    type_argument: str
-    given: frozenset[str]
-
-
 # By the qualified name of the constructor.
 HANDED_ON: Mapping[str, HandedOn] = {
-    EMAHook.__init__.__qualname__: HandedOn(ours.MODELS, 'ema_type', frozenset({'model'}))
+    EMAHook.__init__.__qualname__: HandedOn(ours.MODELS, 'ema_type', frozenset({'model'})),
+    'GroupScheduler.__init__': HandedOn(ours.PARAM_SCHEDULERS, 'scheduler', frozenset({'optimizer'})),
 }
 
 _DATALOADER = Slot(
@@ -136,10 +84,10 @@ _DATALOADER = Slot(
     },
 )
 
-_DEFAULT_CONSTRUCTOR = 'DefaultOptimWrapperConstructor'
+_DEFAULT_CONSTRUCTOR, _GROUP_CONSTRUCTOR = 'DefaultOptimWrapperConstructor', 'ParamGroupConstructor'
 # What mmengine's DefaultOptimWrapperConstructor reads; it ignores any other key in silence.
 _PARAMWISE = Slot(
-    default=_takes_nothing,
+    default=takes_nothing,
     typed=False,
     taken={
         'custom_keys': dict,
@@ -153,7 +101,7 @@ _PARAMWISE = Slot(
     },
     inside={
         'custom_keys': Slot(
-            default=_takes_nothing, typed=False, by_name=True, taken={'lr_mult': float, 'decay_mult': float}
+            default=takes_nothing, typed=False, by_name=True, taken={'lr_mult': float, 'decay_mult': float}
         )
     },
 )
@@ -174,7 +122,7 @@ _OPTIM_WRAPPER = Slot(
 )
 
 _ENV = Slot(
-    default=_takes_nothing,
+    default=takes_nothing,
     typed=False,
     taken={'cudnn_benchmark': bool, 'mp_cfg': dict, 'dist_cfg': dict, 'resource_limit': int},
     inside={
@@ -203,7 +151,7 @@ _SLOTS: Mapping[str, Slot] = {
         given=frozenset({'optimizer'}),
         taken={'convert_to_iter_based': bool, 'epoch_length': int},
     ),
-    'auto_scale_lr': Slot(default=_takes_nothing, typed=False, taken={'base_batch_size': int, 'enable': bool}),
+    'auto_scale_lr': Slot(default=takes_nothing, typed=False, taken={'base_batch_size': int, 'enable': bool}),
     'default_hooks': replace(_HOOKS, with_none=True),
     'custom_hooks': _HOOKS,
     'visualizer': Slot(ours.VISUALIZERS, given=frozenset({'name', 'save_dir'}), inside={'vis_backends': _VIS_BACKENDS}),
@@ -274,7 +222,9 @@ def _slot_of_optim_wrapper(value: Mapping[str, Any]) -> Slot | None:
     clip_grad = value.get('clip_grad')
     if isinstance(clip_grad, dict) and clip_grad.get('type') == 'value':
         inside['clip_grad'] = _CLIPPING['value']
-    if has_custom_constructor(value):
+    if value.get('constructor') == _GROUP_CONSTRUCTOR:
+        inside['paramwise_cfg'] = _slot_of_groups(value.get('optimizer'))
+    elif has_custom_constructor(value):
         # it may make several optimizers from keys of its choice, and has its own parameter-wise options
         del inside['paramwise_cfg']
         if 'optimizer' not in value:
@@ -282,6 +232,24 @@ def _slot_of_optim_wrapper(value: Mapping[str, Any]) -> Slot | None:
     return replace(_OPTIM_WRAPPER, inside=inside)
 
 
+def _slot_of_groups(optimizer: Any) -> Slot:
+    """Return the slot of the options by parameter group: what the optimizer takes, and the clipping of gradients."""
+    kind = optimizer.get('type') if isinstance(optimizer, dict) else None
+    built = find_type(kind, ours.OPTIMIZERS) if isinstance(kind, str) else kind
+    names = dict.fromkeys(('base', 'guidance'), dict)
+    if not callable(built):  # which is reported where it is written
+        return Slot(default=takes_nothing, typed=False, taken=names)
+    group = Slot(
+        default=built,
+        typed=False,
+        given=frozenset(arguments_of(built).required),
+        first_given=True,
+        taken={'clip_grad': dict | None},
+        inside={'clip_grad': Slot(default=clip_grad_norm_, typed=False, first_given=True)},
+    )
+    return Slot(default=takes_nothing, typed=False, taken=names, inside=dict.fromkeys(names, group))
+
+
 def has_custom_constructor(optim_wrapper: Mapping[str, Any]) -> bool:
-    """Tell whether an ``optim_wrapper`` is built by another constructor than mmengine's."""
-    return optim_wrapper.get('constructor', _DEFAULT_CONSTRUCTOR) != _DEFAULT_CONSTRUCTOR
+    """Tell whether an ``optim_wrapper`` is built by another constructor than mmengine's or our own."""
+    return optim_wrapper.get('constructor', _DEFAULT_CONSTRUCTOR) not in (_DEFAULT_CONSTRUCTOR, _GROUP_CONSTRUCTOR)

@@ -8,7 +8,8 @@ from mmwtal.utils.config.nodes import DELETE, Key
 from mmwtal.utils.config.origin import Origins
 from mmwtal.utils.config.report import ConfigReport, dotted
 from mmwtal.utils.config.signature import EMPTY, Arguments, arguments_of, passed_by
-from mmwtal.utils.config.slots import AUTO, HANDED_ON, INSIDE, UNCHECKED, Slot
+from mmwtal.utils.config.slot import Slot
+from mmwtal.utils.config.slots import AUTO, HANDED_ON, INSIDE, UNCHECKED
 from mmwtal.utils.config.types import choices, describe, suits
 from mmwtal.utils.names import did_you_mean, nearest
 

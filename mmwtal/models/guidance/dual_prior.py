@@ -119,7 +119,7 @@ class DualPriorGuidance(nn.Module):
             draw = training_seed(default=self.seed)
             texts = _for_model(self.texts.batch(video_ids, labels.cpu(), **draw._asdict()), inputs)
         return GuidanceBatch(
-            inputs=inputs.masked_fill(~output.mask[..., None], 0),
+            inputs=inputs.detach().masked_fill(~output.mask[..., None], 0),
             output=output,
             labels=labels.to(inputs),
             video_ids=video_ids,

@@ -6,16 +6,13 @@ import pytest
 import torch
 from mmengine.logging import MessageHub
 
-from mmwtal.models.guidance.streams import GuidanceBatch
 from mmwtal.registry import MODELS
-from mmwtal.structures import WTALDataSample
 from mmwtal.utils.errors import UserError
 
 from .guided import (
     IDS,
     LABELS,
     LENGTHS,
-    FEAT,
     build_guidance,
     csr_config,
     ksm_config,
@@ -66,9 +63,7 @@ def trained_by(guidance, term, inputs, output):
     """The parts that a loss gives a gradient other than zero."""
     parameters = dict(guidance.named_parameters())
     base = {'base inputs': inputs, 'base feat': output.feat, 'base attn': output.attn, 'base cas': output.cas}
-    gradients = torch.autograd.grad(
-        term, [*parameters.values(), *base.values()], retain_graph=True, allow_unused=True
-    )
+    gradients = torch.autograd.grad(term, [*parameters.values(), *base.values()], retain_graph=True, allow_unused=True)
     reached = set()
     for name, gradient in zip([*parameters, *base], gradients, strict=True):
         if gradient is not None and gradient.abs().sum() > 0:
@@ -96,7 +91,8 @@ def test_each_loss_trains_its_own_parameters_only(weighted, negatives, generator
 
 
 @pytest.mark.parametrize(
-    ('trains', 'expected'), [('base', {'base cas'}), ('key', {'matching head'}), ('both', {'base cas', 'matching head'})]
+    ('trains', 'expected'),
+    [('base', {'base cas'}), ('key', {'matching head'}), ('both', {'base cas', 'matching head'})],
 )
 def test_whom_the_suppressed_loss_trains(trains, expected):
     guidance = build_guidance(ksm=ksm_config(suppression_trains=trains))
@@ -228,7 +224,12 @@ def test_the_order_and_company_of_videos_do_not_matter():
 
 def test_a_base_without_background_and_one_class():
     for classes, background in itertools.product((1, 3), (False, True)):
-        guidance_texts = {'texts': None, 'csr': None, 'ksm': None, 'teaching': {'type': 'BaseTeaching', 'target': 'constant', 'value': 0.7}}
+        guidance_texts = {
+            'texts': None,
+            'csr': None,
+            'ksm': None,
+            'teaching': {'type': 'BaseTeaching', 'target': 'constant', 'value': 0.7},
+        }
         inputs, output = made_output(LENGTHS, background=background, classes=classes)
         guidance = build_guidance(**guidance_texts, num_classes=classes)
         labels = torch.ones(4, classes)
@@ -293,7 +294,9 @@ def test_half_and_double_precision():
     assert {term.dtype for name, term in half.items() if 'loss' in name} == {torch.float32}
     torch.testing.assert_close(half, expected, rtol=0.05, atol=0.05)
     double = {name: getattr(output, name).double() for name in ('feat', 'attn', 'cas')}
-    exact = guidance.double()(inputs.double(), type(output)(**double, mask=output.mask, has_background=True), samples(LABELS, IDS))
+    exact = guidance.double()(
+        inputs.double(), type(output)(**double, mask=output.mask, has_background=True), samples(LABELS, IDS)
+    )
     torch.testing.assert_close({n: t.float() for n, t in exact.items()}, expected, rtol=1e-4, atol=1e-5)
 
 
@@ -309,7 +312,9 @@ def test_a_stream_of_another_name():
     other[0].clip = torch.zeros(LENGTHS[0], 7)
     assert guidance(inputs, output, other)['loss_key_match'] != terms['loss_key_match']
     given[1].clip = torch.randn(2, 7)
-    with pytest.raises(UserError, match=r"video 'v': expected the feature stream 'clip' of shape \(3, 7\).*found \(2, 7\)"):
+    with pytest.raises(
+        UserError, match=r"video 'v': expected the feature stream 'clip' of shape \(3, 7\).*found \(2, 7\)"
+    ):
         guidance(inputs, output, given)
     with pytest.raises(UserError, match='found nothing'):
         guidance(inputs, output, samples(LABELS, IDS))
@@ -333,7 +338,10 @@ def test_a_stream_of_another_name():
         ({'csr': csr_config(masking={'type': 'WordMasking', 'ratio': 0})}, 'must be above 0'),
         ({'csr': csr_config(reconstructor=reconstructor(num_heads=3))}, 'must be a multiple of its num_heads'),
         ({'csr': csr_config(mask_generator={'type': 'GaussianMask', 'num_gaussians': 0})}, 'must be at least 1'),
-        ({'csr': csr_config(mask_generator={'type': 'AttentionMask', 'modalities': [1, 2]})}, 'widths that add up to 6'),
+        (
+            {'csr': csr_config(mask_generator={'type': 'AttentionMask', 'modalities': [1, 2]})},
+            'widths that add up to 6',
+        ),
     ],
 )
 def test_what_cannot_work_is_refused(changes, message):

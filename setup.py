@@ -15,6 +15,9 @@ INSTALL_REQUIRES = [
     'mmengine>=0.10.7,<1',
     'numpy>=1.26',
     'tensorboard>=2.10',
+    # Cached vectors of texts, and the lemmas of their words.
+    'safetensors>=0.4.3',
+    'simplemma>=1.1',
     # mmengine imports pkg_resources, gone from setuptools 82, and distutils, which Python lacks from 3.12 on.
     'setuptools>=77,<82',
     # `import mmcv` is needed too, yet not listed: mmcv and mmcv-lite write the same folder, so a requirement on either

@@ -32,7 +32,7 @@ def prepare_config(
     Args:
         config: The config file.
         cfg_options: Dotted keys and the values that replace the config's.
-        data_root: Replaces ``data_root`` of every dataset and evaluator.
+        data_root: Replaces ``data_root`` of every dataset and evaluator, and of the texts of guidance.
         work_dir: Replaces ``work_dir``; ``work_dirs/<config name>`` where neither is given.
 
     Raises:
@@ -54,8 +54,9 @@ def prepare_config(
 
 
 def _owners_of_data_root(cfg: Config) -> Iterator[dict]:
-    """Yield every dict of the data loaders and evaluators that states a data root, wrapped datasets included."""
+    """Yield every dict that states a data root: of data loaders and evaluators, wrapped datasets too, and guidance."""
     pending = [cfg[key] for key in (*_DATALOADERS, *_EVALUATORS) if cfg.get(key) is not None]
+    pending.append(cfg.model.get('guidance'))
     while pending:
         node = pending.pop()
         if isinstance(node, dict):

@@ -25,6 +25,8 @@ from mmwtal.datasets.synthetic_video import (
     make_world,
     render_video,
 )
+from mmwtal.priors.store import STORE_NAME, PriorStore
+from mmwtal.priors.texts_file import import_texts
 from mmwtal.structures.timebase import Timebase
 
 TEXTS_NAME = 'texts.json'
@@ -48,7 +50,7 @@ def write_synthetic(root: str | Path, *, overwrite: bool = False, **settings: An
 
     The files are a function of the settings alone, byte for byte. Beside a data root's own files the top folder gets
     ``texts.json``, ``{video: {label: {"key": [phrases], "complete": sentences, "key_words": [words]}}}``, and
-    ``vectors.txt`` in GloVe's text format.
+    ``vectors.txt`` in GloVe's text format; the texts are also in the prior store ``priors/``.
 
     Args:
         root: The data root to write.
@@ -76,6 +78,8 @@ def write_synthetic(root: str | Path, *, overwrite: bool = False, **settings: An
             texts[video_id] = describe(video, config.classes, wording)
     writer.write_text(TEXTS_NAME, to_json(texts))
     writer.write_text(VECTORS_NAME, to_glove(word_vectors(config, world)))
+    store = PriorStore(writer.root / STORE_NAME)
+    import_texts(writer.root / TEXTS_NAME, store, source='synthetic', overwrite=overwrite)
     modalities = {'rgb': [0, config.width], 'flow': [config.width, 2 * config.width]}
     sidecar = {'fps': FPS, 'stride': STRIDE, 'window': STRIDE, 'model': 'synthetic', 'modalities': modalities}
     return writer.finish(database=database, classes=config.classes, sidecar=sidecar)

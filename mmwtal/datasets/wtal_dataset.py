@@ -11,12 +11,12 @@ import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
-from mmwtal.datasets.class_names import choose_classes
 from mmwtal.datasets.records import audit_values, make_record
 from mmwtal.datasets.samplers.class_pair_sampler import Draw
 from mmwtal.datasets.selection import choose_videos, long_enough
 from mmwtal.formats.annotations import VideoAnnotation, read_annotations, subset_name
 from mmwtal.formats.checks import CheckedVideo, CheckReport, check_videos, raise_faults
+from mmwtal.formats.class_names import choose_classes
 from mmwtal.formats.findings import faults, render
 from mmwtal.formats.sidecar import SIDECAR_NAME, check_agreement, check_timebase_setting, read_sidecar
 from mmwtal.formats.video_scores import read_video_scores

@@ -1,0 +1,160 @@
+"""What is said of a class in a video, the record of it in a store, and the checks of both."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+from mmwtal.formats.annotations import video_id_problem
+from mmwtal.formats.findings import shown
+from mmwtal.priors.lemmas import lemmas_of
+from mmwtal.utils.json_file import JsonObject, json_type
+from mmwtal.utils.words import is_mark, split_words
+
+State = Literal['ok', 'failed', 'refused', 'quarantined']
+_TEXT_KEYS = ('key', 'complete', 'key_words')
+# Far beyond any description: a file that was pasted into a field is seen here.
+_LONGEST = {'key': 1_000, 'complete': 20_000, 'key_words': 100}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PriorText:
+    """Key and complete semantics of one class in one video.
+
+    Args:
+        key: Phrases on the moment that makes the action what it is; empty if nothing is said of it.
+        complete: Sentences on the action's whole course; empty if nothing is said of it.
+        key_words: Words of ``complete`` that carry the action.
+    """
+
+    key: tuple[str, ...] = ()
+    complete: str = ''
+    key_words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PriorRecord:
+    """A line of a prior store.
+
+    Args:
+        video: The video's id.
+        label: The class.
+        text: What is said; empty unless ``state`` is ``ok``.
+        source: Where it comes from: ``import``, the name of a model, ...
+        state: ``ok``, ``failed``, ``refused`` or ``quarantined`` (a video that repeatedly ended its worker).
+        reason: Why, where it is not ``ok``.
+    """
+
+    video: str
+    label: str
+    text: PriorText
+    source: str
+    state: State = 'ok'
+    reason: str = ''
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as the store writes it."""
+        record = {'video': self.video, 'label': self.label, **asdict(self.text), 'source': self.source}
+        return {**record, 'state': self.state, **({'reason': self.reason} if self.reason else {})}
+
+
+def parse_text(value: object) -> tuple[PriorText, list[str]]:
+    """Check ``{"key": [phrases], "complete": sentences, "key_words": [words]}``.
+
+    One of ``key`` and ``complete`` may be left out, and ``key_words``; what is there must not be empty.
+
+    Args:
+        value: The content of a JSON file.
+
+    Returns:
+        The text, without what is wrong, and a line for each thing that is.
+    """
+    if not isinstance(value, dict):
+        return PriorText(), [f'expected {{"key": [...], "complete": "...", "key_words": [...]}}, found {_kind(value)}']
+    problems = [
+        f'unknown key {shown(key)}; valid are {", ".join(_TEXT_KEYS)}' for key in value if key not in _TEXT_KEYS
+    ]
+    if isinstance(value, JsonObject):
+        problems += [f'the key {shown(key)} is given more than once' for key in value.duplicates]
+    if not {'key', 'complete'} & value.keys():
+        problems.append('has neither "key" nor "complete"')
+    key = _strings(value, 'key', problems)
+    complete = ''
+    if 'complete' in value:
+        problem = _string_problem(value['complete'], 'complete')
+        complete = value['complete'] if problem is None else ''
+        problems += [f'"complete" {problem}'] if problem else []
+    key_words = _strings(value, 'key_words', problems)
+    if complete:
+        problems += [f'key word {shown(word)} is not in "complete"' for word in absent_key_words(complete, key_words)]
+    elif key_words and 'complete' not in value:
+        problems.append('"key_words" needs "complete", whose words they are')
+    return PriorText(key=key, complete=complete, key_words=key_words), problems
+
+
+def parse_record(value: object) -> tuple[PriorRecord | None, list[str]]:
+    """Check a record as a store writes it.
+
+    Returns:
+        The record, None if it has a problem, and a line for each problem.
+    """
+    if not isinstance(value, dict):
+        return None, [f'expected an object, found {_kind(value)}']
+    problems = []
+    for key in ('video', 'label', 'source'):
+        problem = _string_problem(value.get(key), 'key')
+        problems += [f'"{key}" {problem}'] if problem else []
+    if isinstance(value.get('video'), str) and (problem := video_id_problem(value['video'])):
+        problems.append(f'"video": {problem}')
+    state, reason = value.get('state'), value.get('reason', '')
+    if state not in get_args(State):
+        problems.append(f'"state" must be one of {", ".join(get_args(State))}, found {state!r:.60}')
+    if not isinstance(reason, str):
+        problems.append(f'"reason" must be a string, found {_kind(reason)}')
+    # A record states all parts of its text; those of which nothing is said are empty.
+    text = PriorText()
+    if state == 'ok':
+        text, faults = parse_text({key: value[key] for key in _TEXT_KEYS if value.get(key)})
+        problems += faults
+    if problems:
+        return None, problems
+    fields = dict(video=value['video'], label=value['label'], source=value['source'], state=state, reason=reason)
+    return PriorRecord(text=text, **fields), []
+
+
+def absent_key_words(complete: str, key_words: Sequence[str]) -> list[str]:
+    """Return the key words that do not occur in a description, whatever their case and inflection.
+
+    A key word may be several words, which must then follow one another.
+    """
+    there = f' {" ".join(lemmas_of(split_words(complete)))} '
+    return [word for word in key_words if f' {" ".join(lemmas_of(split_words(word)))} ' not in there]
+
+
+def _strings(value: Mapping[str, Any], name: str, problems: list[str]) -> tuple[str, ...]:
+    if name not in value:
+        return ()
+    found = value[name]
+    if not isinstance(found, list):
+        problems.append(f'"{name}" must be a list of strings, found {_kind(found)}')
+        return ()
+    if not found and name == 'key':
+        problems.append('"key" is empty: state phrases, or leave it out')
+    faults = [f'"{name}"[{n}] {fault}' for n, item in enumerate(found) if (fault := _string_problem(item, name))]
+    problems += faults
+    return () if faults else tuple(found)
+
+
+def _string_problem(value: object, name: str) -> str | None:
+    """Return what keeps a value from being a text that a model can read; None if nothing does."""
+    if not isinstance(value, str):
+        return f'must be a string, found {_kind(value)}'
+    if all(is_mark(word) for word in split_words(value)):
+        return 'is empty: it has no word'
+    if len(value) > _LONGEST[name]:
+        return f'has {len(value)} characters, expected {_LONGEST[name]} at most'
+    strange = next((sign for sign in value if not sign.isprintable() and sign not in '\n\t'), None)
+    return None if strange is None else f'has the character {strange!r}, which cannot be printed'
+
+
+def _kind(value: object) -> str:
+    return json_type(value)

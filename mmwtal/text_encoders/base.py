@@ -1,0 +1,67 @@
+"""The frame of every text encoder, and what identifies the files that it reads."""
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+# A file up to this size is hashed as a whole; of a larger one, as many blocks as this holds, evenly spread.
+_HASHED_WHOLE = 64 << 20
+_BLOCK = 1 << 20
+
+
+class BaseTextEncoder(ABC):
+    """A frozen encoder of phrases and of the words of sentences, run before training only.
+
+    The constructor takes ``root``, the folder that relative paths refer to, and reads nothing heavy: that is left to
+    :meth:`encode`, so that an encoder whose vectors are all cached costs nothing.
+    """
+
+    #: Whether the vector of a word depends on the words around it.
+    contextual: ClassVar[bool]
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """What identifies the encoder, its weights and its settings: equal fingerprints give equal vectors."""
+
+    @abstractmethod
+    def encode(self, phrases: Sequence[str], sentences: Sequence[Sequence[str]]) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Encode phrases and the words of sentences.
+
+        Args:
+            phrases: N texts.
+            sentences: The words of each of M texts, as :func:`~mmwtal.utils.words.split_words` gives them.
+
+        Returns:
+            A vector a phrase, float32, (N, D), and for each sentence a vector a word, float32, (L, D).
+
+        Raises:
+            UserError: If the encoder cannot be loaded.
+        """
+
+
+def fingerprint_of(kind: str, **facts: Any) -> str:
+    """Return a hash of a kind of encoder and of what its vectors depend on."""
+    return hashlib.sha256(json.dumps([kind, facts], sort_keys=True).encode()).hexdigest()
+
+
+def content_digest(path: Path) -> str:
+    """Return a hash of a file's content: of all of it up to 64 MiB, else of its size and 64 blocks spread over it.
+
+    Raises:
+        OSError: If the file cannot be read.
+    """
+    digest = hashlib.sha256()
+    with path.open('rb') as file:
+        size = file.seek(0, 2)
+        digest.update(str(size).encode())
+        count = -(-min(size, _HASHED_WHOLE) // _BLOCK)
+        for number in range(count):
+            file.seek(number * _BLOCK if size <= _HASHED_WHOLE else number * (size - _BLOCK) // (count - 1))
+            digest.update(file.read(_BLOCK))
+    return digest.hexdigest()

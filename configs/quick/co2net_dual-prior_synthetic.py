@@ -2,3 +2,4 @@
 _base_ = ['./co2net_synthetic.py', '../_base_/guidance/dual_small.py']
 
 model = dict(guidance={{_base_._guidance}})
+optim_wrapper = {{_base_._optim_wrapper}}

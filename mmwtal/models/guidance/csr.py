@@ -72,8 +72,7 @@ class CompleteSemanticReconstruction(nn.Module):
         self.stream = FeatureStream(
             stream, in_channels=in_channels, feat_channels=feat_channels, stream_channels=stream_channels
         )
-        widths = {'in_channels': in_channels} | ({} if feat_channels is None else {'feat_channels': feat_channels})
-        self.mask_generator = build_sized(mask_generator, MODELS, **widths)
+        self.mask_generator = build_sized(mask_generator, MODELS, in_channels=in_channels, feat_channels=feat_channels)
         self.reconstructor = build_module(
             reconstructor,
             MODELS,

@@ -1,9 +1,11 @@
 """Dual-prior guidance, reconstructed after MLLM4WTAL.
 
-Paper: MLLM4WTAL, CVPR 2025, arXiv:2411.08466. Its authors' code is not public, and no result here is theirs; what the
-paper does not state comes from relatives whose code is public, or is our own choice, and is an option. Sources in docstrings: [paper]; [TSM/VLC] "Boosting Weakly-Supervised Temporal Action Localization with Text
-Information", CVPR 2023, arXiv:2305.00607; [CNM/CPL] the weakly-supervised grounding methods from which its completion
-comes; [ours]. No code was taken from any of them.
+Paper: "Weakly Supervised Temporal Action Localization via Dual-Prior Collaborative Learning Guided by Multimodal Large
+Language Models", CVPR 2025, arXiv:2411.08466. Its authors' code is not public, and no result here is theirs: what the
+paper does not state comes from relatives whose code is public, or is our own choice, and is an option. Sources in
+docstrings: [paper]; [TSM/VLC] "Boosting Weakly-Supervised Temporal Action Localization with Text Information", CVPR
+2023, arXiv:2305.00607; [CNM/CPL] the weakly-supervised grounding methods from which its completion comes; [ours]. No
+code was taken from any of them.
 """
 
 from collections.abc import Sequence
@@ -67,16 +69,20 @@ class DualPriorGuidance(nn.Module):
         self.num_classes = num_classes
         self.seed = seed
         self.texts = build_module(texts, MODELS)
-        sizes: dict[str, int] = {'in_channels': in_channels}
-        if feat_channels is not None:
-            sizes['feat_channels'] = feat_channels
-        if self.texts is not None:
-            sizes['text_channels'] = self.texts.width
-            sizes['vocabulary_size'] = self.texts.vocabulary_size
-        elif csr is not None:
+        if self.texts is None and csr is not None:
             raise UserError('DualPriorGuidance: csr needs the descriptions of videos, and there are none; set texts')
-        self.ksm = build_sized(ksm, MODELS, **sizes)
-        self.csr = build_sized(csr, MODELS, **sizes)
+        text_channels = None if self.texts is None else self.texts.width
+        self.ksm = build_sized(
+            ksm, MODELS, in_channels=in_channels, feat_channels=feat_channels, text_channels=text_channels
+        )
+        self.csr = build_sized(
+            csr,
+            MODELS,
+            in_channels=in_channels,
+            feat_channels=feat_channels,
+            text_channels=text_channels,
+            vocabulary_size=None if self.texts is None else self.texts.vocabulary_size,
+        )
         both = self.ksm is not None and self.csr is not None
         self.distillation = build_module(distillation, MODELS) if both else None
         self.teaching = build_module(teaching, MODELS)

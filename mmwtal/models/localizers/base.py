@@ -16,7 +16,7 @@ from mmwtal.structures import LocalizerOutput, WTALDataSample
 from mmwtal.utils.errors import UserError
 
 
-def build_sized(module: Any, registry: Registry, **sizes: int) -> Any:
+def build_sized(module: Any, registry: Registry, **sizes: int | None) -> Any:
     """Build a config as :func:`build_module` does, with those of ``sizes`` as defaults that its constructor names."""
     if not isinstance(module, dict):
         return module

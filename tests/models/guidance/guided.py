@@ -16,7 +16,7 @@ C, D, FEAT, TEXT, V = 3, 6, 5, 4, 11
 
 
 class MadeUpTexts:
-    """A stand-in for ``PriorTexts``: a video's words are a function of its id; ``v...`` has a description, ``u...`` none."""
+    """A stand-in for ``PriorTexts``: videos ``v...`` have a description, a function of the id, ``u...`` have none."""
 
     width, vocabulary_size = TEXT, V
 
@@ -101,7 +101,7 @@ def samples(labels: Tensor, ids: Sequence[str] | None = None) -> list[WTALDataSa
 def made_output(
     lengths: Sequence[int], *, fill: float = 0.0, more: int = 0, background: bool = True, classes: int = C
 ) -> tuple[Tensor, LocalizerOutput]:
-    """Return features and a base's output, leaves of the graph, with a number in the padding; videos do not differ by it."""
+    """Return features and a base's output, leaves of the graph, with a number in the padding."""
     longest = max(lengths) + more
     mask = torch.arange(longest) < torch.tensor(lengths)[:, None]
 

@@ -113,7 +113,7 @@ def test_the_bias_is_a_weight_after_the_softmax():
 def test_causal_video_hides_later_snippets(scene):
     torch.manual_seed(0)
     sizes = {'in_channels': D, 'text_channels': TEXT, 'vocabulary_size': V}
-    words, replaced, values, mask, weights = scene
+    _, _, values, mask, _ = scene
     other = values.clone()
     other[:, 2] += 5
     for causal in (True, False):

@@ -39,7 +39,9 @@ def main(args: argparse.Namespace) -> None:
     if args.external_scores is not None:
         # The dataset resolves a path against its root; one on the command line is meant from here.
         options['test_dataloader.dataset.external_scores'] = str(args.external_scores.expanduser().absolute())
-    cfg = prepare_config(args.config, cfg_options=options, data_root=args.data_root, work_dir=args.work_dir)
+    cfg = prepare_config(
+        args.config, cfg_options=options, data_root=args.data_root, work_dir=args.work_dir, guidance=False
+    )
     report = test_localizer(cfg, args.checkpoint, dump=args.dump, launcher=args.launcher)
     if report is None:
         return
@@ -48,6 +50,9 @@ def main(args: argparse.Namespace) -> None:
     print(f'checkpoint:  {report.checkpoint} (iteration {report.meta["iteration"]}, selection: {selection["rule"]})')
     if 'test' in selection['rule']:
         print('             SELECTED ON THE TEST SPLIT: not comparable with results of the last checkpoint')
+    if 'weight_average' in report.meta:
+        mean = report.meta['weight_average']
+        print(f'weights:     their mean over the iterations {mean["first"]} to {mean["last"]}')
     if report.meta['left_out']:
         names = ', '.join(report.meta['left_out'])
         print(f'left out:    {len(report.meta["left_out"])} faulty videos, whose instances count as missed: {names}')

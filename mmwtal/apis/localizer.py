@@ -8,8 +8,8 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mmwtal.apis.settings import prepare_config, resolve_auto
-from mmwtal.engine.checkpoint import load_weights, read_checkpoint
+from mmwtal.apis.settings import prepare_config, resolve_auto, unguided
+from mmwtal.engine.checkpoint import load_weights, read_checkpoint, without_guidance
 from mmwtal.models.localizers.base import BaseLocalizer
 from mmwtal.registry import MODELS
 from mmwtal.utils.compat import prepare
@@ -23,7 +23,7 @@ def init_localizer(
     device: str | torch.device = 'cpu',
     cfg_options: Mapping[str, Any] | None = None,
 ) -> BaseLocalizer:
-    """Build the localizer of a config, in evaluation mode.
+    """Build the localizer of a config, in evaluation mode and without guidance, which only training needs.
 
     Args:
         config: A config file, or a loaded config.
@@ -45,8 +45,9 @@ def init_localizer(
         apply_cfg_options(cfg, cfg_options or {})
         init_default_scope(cfg.get('default_scope', 'mmwtal'))
     else:
-        cfg = prepare_config(config, cfg_options=cfg_options)
-    saved = read_checkpoint(checkpoint) if checkpoint is not None else None
+        cfg = prepare_config(config, cfg_options=cfg_options, guidance=False)
+    cfg = unguided(cfg)
+    saved = without_guidance(read_checkpoint(checkpoint)) if checkpoint is not None else None
     resolve_auto(cfg, checkpoint=saved, dataloader='train_dataloader')
     model = MODELS.build(cfg.model)
     if saved is not None:

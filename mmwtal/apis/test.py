@@ -13,8 +13,8 @@ from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
 from mmwtal.apis.runtime import build_runner, make_work_dir, prepare_runtime, refused_values
-from mmwtal.apis.settings import check_against_data, resolve_auto
-from mmwtal.engine.checkpoint import find_checkpoint, load_weights, read_checkpoint
+from mmwtal.apis.settings import check_against_data, resolve_auto, unguided
+from mmwtal.engine.checkpoint import WEIGHT_AVERAGE, find_checkpoint, load_weights, read_checkpoint, without_guidance
 from mmwtal.engine.train_loop import unwrap
 from mmwtal.evaluation import EvaluationResult
 from mmwtal.evaluation.metrics.wtal_metric import WTALMetric
@@ -41,7 +41,7 @@ class TestReport:
 def test_localizer(
     cfg: Config, checkpoint: str | Path, *, dump: str | Path | None = None, launcher: str = 'none'
 ) -> TestReport | None:
-    """Test a checkpoint on the test split.
+    """Test a checkpoint on the test split; of guidance, which inference does not need, nothing is built nor loaded.
 
     Args:
         cfg: A checked config, see :func:`mmwtal.apis.settings.prepare_config`.
@@ -60,6 +60,7 @@ def test_localizer(
         if cfg.get(key) is None:
             raise UserError(f'testing needs {key}, which the config does not set')
     config_hash = config_sha256(cfg)  # of the config as written: later steps put into it what data and machine say
+    cfg = unguided(cfg)
     prepare_runtime(cfg, launcher=launcher)
     work_dir = make_work_dir(cfg.work_dir)
     predictions_file, result_file = work_dir / 'predictions.json', work_dir / 'result.json'
@@ -71,7 +72,7 @@ def test_localizer(
         if file.is_dir():
             raise UserError(f'{file} is a folder: name a file for the predictions')
     path = find_checkpoint(checkpoint)
-    saved = read_checkpoint(path)
+    saved = without_guidance(read_checkpoint(path))
     resolve_auto(cfg, checkpoint=saved, dataloader='test_dataloader')
     cfg.resume, cfg.load_from = False, None
 
@@ -89,6 +90,8 @@ def test_localizer(
     assert result is not None
     assert metric.predictions is not None
     meta = _meta(cfg, config_hash, path, saved, result) | _external_scores_meta(dataset)
+    if WEIGHT_AVERAGE in saved['meta']:
+        meta[WEIGHT_AVERAGE] = saved['meta'][WEIGHT_AVERAGE]
     meta['left_out'] = list(dataset.left_out)
     _write_json(predictions_file, {**metric.predictions, 'meta': meta})
     _write_json(result_file, {**result.to_dict(), 'meta': meta})

@@ -11,8 +11,13 @@ from torch.nn import Module
 
 from mmwtal.utils.compat import load_from_local
 from mmwtal.utils.errors import UserError
+from mmwtal.utils.files import real_path, write_atomically
 
 BEST_ON_TEST = 'best_on_test.pth'
+# What a localizer calls its guidance, hence how the names of its weights begin.
+GUIDANCE = 'guidance'
+# The entry with the running weights where ``state_dict`` holds their mean; of ``meta``: the mean of which iterations.
+WEIGHT_AVERAGE = 'weight_average'
 _NAME = re.compile(r'iter_(\d+)\.pth')
 
 
@@ -107,6 +112,17 @@ def check_state_dict(model: Module, state_dict: Mapping[str, Tensor], source: st
         )
 
 
+def is_guidance(name: str) -> bool:
+    """Tell whether a weight of a localizer is its guidance's, which only training needs."""
+    return name.startswith(f'{GUIDANCE}.')
+
+
+def without_guidance(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a checkpoint without the weights of guidance, and otherwise the same."""
+    weights = {name: value for name, value in checkpoint['state_dict'].items() if not is_guidance(name)}
+    return {**checkpoint, 'state_dict': weights}
+
+
 def load_weights(model: Module, checkpoint: Mapping[str, Any], source: str | Path) -> None:
     """Load a checkpoint's weights into a model, all of them or none.
 
@@ -132,14 +148,47 @@ def load_matching(model: Module, checkpoint: Mapping[str, Any], source: str | Pa
         raise UserError(f'checkpoint {source}: none of its {len(given)} weights fits the model; is it of another kind?')
     model.load_state_dict(fitting, strict=False)
     lines = [f'{source}: loaded {len(fitting)} of the {len(own)} weights of the model']
+    # Guidance has hundreds of weights, and that a checkpoint of a base model has none of them is the rule.
+    anew, unused = _only_one_guided(own, given), _only_one_guided(given, own)
+    if anew:
+        lines.append(f'  the guidance starts anew: its {anew} weights are not in the checkpoint')
+    if unused:
+        lines.append(f'  not used, the model has no guidance: {unused} weights')
     for key, value in own.items():
-        if key not in given:
+        if key not in given and not (anew and is_guidance(key)):
             lines.append(f'  starts anew, not in the checkpoint: {key} {tuple(value.shape)}')
-        elif key not in fitting:
+        elif key in given and key not in fitting:
             shapes = f'{tuple(value.shape)}, in the checkpoint {tuple(given[key].shape)}'
             lines.append(f'  starts anew, other shape: {key} {shapes}')
-    lines += [f'  not used, the model has no such weight: {key}' for key in given if key not in own]
+    for key in given:
+        if key not in own and not (unused and is_guidance(key)):
+            lines.append(f'  not used, the model has no such weight: {key}')
     return '\n'.join(lines)
+
+
+def check_output(path: Path, source: Path, *, overwrite: bool) -> None:
+    """Check where a checkpoint that is made from another file is to go.
+
+    Raises:
+        UserError: If it is the input or a folder, or exists and may not be overwritten.
+    """
+    if real_path(path) == real_path(source):
+        raise UserError(f'{path}: OUT is IN, which is never replaced; choose another name')
+    if path.is_dir():
+        raise UserError(f'{path} is a folder: name a file for the checkpoint')
+    if path.exists() and not overwrite:
+        raise UserError(f'{path} exists already; choose another name or give --overwrite')
+
+
+def write_checkpoint(checkpoint: Mapping[str, Any], path: Path) -> None:
+    """Write a checkpoint so that the path holds the old file, none, or the whole new one at any time."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, lambda file: torch.save(dict(checkpoint), file))
+
+
+def _only_one_guided(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> int:
+    """Return the number of weights of guidance in one state dict if the other has none, else 0."""
+    return 0 if any(map(is_guidance, other)) else sum(map(is_guidance, one))
 
 
 def _is_weight(key: object, value: object) -> bool:

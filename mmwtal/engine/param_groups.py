@@ -11,12 +11,12 @@ from torch.nn import Module, Parameter
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 
+from mmwtal.engine.checkpoint import GUIDANCE, is_guidance
 from mmwtal.engine.train_loop import unwrap
 from mmwtal.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
 from mmwtal.utils.errors import UserError
 
 BASE = 'base'
-GUIDANCE = 'guidance'
 GROUPS = (BASE, GUIDANCE)
 
 
@@ -96,7 +96,7 @@ class ParamGroupConstructor:
 def _split(model: Module) -> dict[str, list[Parameter]]:
     groups: dict[str, list[Parameter]] = {name: [] for name in GROUPS}
     for name, parameter in unwrap(model).named_parameters():
-        groups[GUIDANCE if name.startswith(f'{GUIDANCE}.') else BASE].append(parameter)
+        groups[GUIDANCE if is_guidance(name) else BASE].append(parameter)
     return groups
 
 

@@ -99,7 +99,7 @@ def test_a_group_with_its_own_optimizer_options_is_one_with_its_own_optimizer() 
 def test_clips_the_accumulated_gradients_of_its_group_alone(kind: str, counts: int) -> None:
     torch.manual_seed(0)
     model = Localizer()
-    wrapper = wrap(model, groups=GUIDED, accumulative_counts=counts)
+    init_default_scope('mmwtal')
     wrapper = build_optim_wrapper(
         model,
         dict(
@@ -131,6 +131,21 @@ def test_clips_the_accumulated_gradients_of_its_group_alone(kind: str, counts: i
     for name, value in model.state_dict().items():
         scale = 0.5 / norm if name in guided else 1.0
         torch.testing.assert_close(before[name] - value, scale * gradients[name], rtol=1e-3, atol=1e-5)
+
+
+def test_clips_gradients_after_their_scaling_is_undone() -> None:
+    hub = MessageHub.get_current_instance()
+
+    def step(model: Localizer, scale: float) -> tuple[dict[str, torch.Tensor], float]:
+        optimizer = wrap(model, groups=GUIDED).optimizer
+        scaler = torch.amp.GradScaler('cpu', init_scale=scale)
+        scaler.scale(model.loss(torch.ones(4, 3))).backward()
+        scaler.step(optimizer)
+        return model.state_dict(), hub.get_scalar('train/guidance_grad_norm').current()
+
+    (plain, norm), (scaled, scaled_norm) = step(Localizer(), 1.0), step(Localizer(), 1024.0)
+    assert norm == scaled_norm
+    assert all(torch.equal(scaled[name], value) for name, value in plain.items())
 
 
 def test_the_log_names_the_learning_rates() -> None:

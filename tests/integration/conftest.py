@@ -1,4 +1,4 @@
-"""A small embedded dataset and the command-line tools, each run in a process of its own as a user would."""
+"""A small embedded dataset, the command-line tools, each run in a process of its own as a user would, a guided run."""
 
 import subprocess
 import sys
@@ -65,3 +65,101 @@ def loss_history(path: Path) -> dict[str, list]:
     """The stored log of every loss term, without timings."""
     hub = torch.load(path, weights_only=True)['message_hub']['log_scalars']
     return {key: value['values'].tolist() for key, value in hub.items() if 'loss' in key}
+
+
+# Two attentions that teach each other in turn, two iterations each, and the base. Building it needs a file of texts.
+GUIDANCE = """
+import os
+import signal
+from pathlib import Path
+
+import torch
+from mmengine.hooks import Hook
+from torch import nn
+
+from mmwtal.models.losses.progress import training_seed
+from mmwtal.registry import HOOKS, MODELS
+
+
+@MODELS.register_module()
+class ToyPhaseGuidance(nn.Module):
+    def __init__(self, *, num_classes, in_channels, texts, period=4):
+        super().__init__()
+        self.key, self.complete = nn.Linear(in_channels, 1), nn.Linear(in_channels, 1)
+        self.scale = len(Path(texts).read_text())
+        self.period = period
+
+    def forward(self, inputs, output, data_samples):
+        seed, iteration = training_seed()
+        generator = torch.Generator().manual_seed(seed * 10000 + iteration)
+        noise = torch.randn(inputs.shape[-1], generator=generator).to(inputs) / self.scale
+        key, complete = self.key(inputs + noise).sigmoid(), self.complete(inputs).sigmoid()
+        first = float(iteration // self.period % 2 == 0)
+        teach = nn.functional.mse_loss
+        return {
+            'loss_key': first * teach(key, complete.detach()),
+            'loss_complete': (1 - first) * teach(complete, key.detach()),
+            'loss_level': (key.mean() - 0.5) ** 2 + (complete.mean() - 0.3) ** 2,
+            'loss_base': 3 * teach(output.attn, (key + complete).detach() / 2),
+            'phase': torch.tensor(first),
+        }
+
+
+@HOOKS.register_module()
+class ToyKillHook(Hook):
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        if runner.iter == int(os.environ.get('TOY_KILL_AT', -1)):
+            os.kill(os.getpid(), signal.SIGKILL)
+"""
+CONFIGURED = """
+_base_ = ['{base}']
+custom_imports = dict(imports=['toy_phase_guidance'])
+model = dict(guidance=dict(type='ToyPhaseGuidance', texts='{texts}'))
+optim_wrapper = dict(
+    constructor='ParamGroupConstructor',
+    paramwise_cfg=dict(guidance=dict(lr=0.04, weight_decay=0.0, clip_grad=dict(max_norm=0.01))),
+)
+param_scheduler = [
+    dict(type='GroupScheduler', group='base', scheduler='ExponentialLR', by_epoch=False, gamma=0.9),
+    dict(type='GroupScheduler', group='guidance', scheduler='InverseSqrtLR', by_epoch=False, warmup=4),
+]
+custom_hooks = [dict(type='WeightAverageHook', start=0.5), dict(type='ToyKillHook')]
+"""
+# Twelve iterations; averaged are 7 to 12, the phases change after 4 and 8.
+GUIDED = [*SHORT, 'train_cfg.max_iters=12', 'default_hooks.logger.interval=1']
+
+
+class Toy:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.texts = folder / 'texts.txt'
+        self.texts.write_text('jump over the bar')
+        (folder / 'toy_phase_guidance.py').write_text(GUIDANCE)
+        self.config = folder / 'guided_synthetic.py'
+        self.config.write_text(CONFIGURED.format(base=ROOT / CONFIG, texts=self.texts))
+
+
+@pytest.fixture(scope='session')
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
+    return Toy(tmp_path_factory.mktemp('toy'))
+
+
+@pytest.fixture
+def importable(toy: Toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the tools import the toy's guidance."""
+    monkeypatch.setenv('PYTHONPATH', str(toy.folder), prepend=':')
+
+
+@pytest.fixture(scope='session')
+def guided_run(toy: Toy, run_tool: Tool, small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with a checkpoint for each iteration, validated every three."""
+    work_dir = tmp_path_factory.mktemp('guided')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('PYTHONPATH', str(toy.folder), prepend=':')
+        done = run_tool(
+            *('train.py', toy.config, '--work-dir', work_dir, '--data-root', small_data, '--select-on-test'),
+            *('--cfg-options', *GUIDED, 'train_cfg.val_interval=3', 'default_hooks.checkpoint.interval=1'),
+            'default_hooks.checkpoint.keep=12',
+        )
+    assert 'guidance_lr' in done.stdout + done.stderr
+    return work_dir

@@ -143,6 +143,14 @@ TOOLS = {
         output='out',
         wrong=('--num-train -1', '--num-train x', '--seed -1', '--num-train 0'),
     ),
+    'strip_guidance': Tool(
+        path='model_converters/strip_guidance.py',
+        argv='{checkpoint} {out}',
+        inputs=('checkpoint',),
+        output='out',
+        output_is_file=True,
+        wrong=('--overwrite x', '--x'),
+    ),
     'official': Tool(
         path='model_converters/official.py',
         argv='co2net {official} {out}',

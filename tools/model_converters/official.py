@@ -13,11 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mmwtal.engine.checkpoint import check_output, write_checkpoint
 from mmwtal.registry import MODELS
 from mmwtal.utils.cli import run_tool
 from mmwtal.utils.compat import load_from_local
 from mmwtal.utils.errors import UserError
-from mmwtal.utils.files import real_path, write_atomically
 from mmwtal.version import __version__
 
 StateDict = dict[str, Tensor]
@@ -227,26 +227,6 @@ def _mismatch(source: str, faults: list[str], shown: int = 8) -> UserError:
     )
 
 
-def check_output(path: Path, source: Path, *, overwrite: bool) -> None:
-    """Check where the checkpoint is to go.
-
-    Raises:
-        UserError: If it is the input or a folder, or exists and may not be overwritten.
-    """
-    if real_path(path) == real_path(source):
-        raise UserError(f'{path}: OUT is IN, which is never replaced; choose another name')
-    if path.is_dir():
-        raise UserError(f'{path} is a folder: name a file for the checkpoint')
-    if path.exists() and not overwrite:
-        raise UserError(f'{path} exists already; choose another name or give --overwrite')
-
-
-def save_atomically(checkpoint: dict[str, Any], path: Path) -> None:
-    """Write a checkpoint so that the path holds the old file, none, or the whole new one at any time."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, lambda file: torch.save(checkpoint, file))
-
-
 def build_parser() -> argparse.ArgumentParser:
     """Return the command line's options."""
     parser = argparse.ArgumentParser(description="Convert the checkpoint of a method's authors.")
@@ -269,7 +249,7 @@ def main(args: argparse.Namespace) -> None:
         'left_out': left_out,
         **sizes,
     }
-    save_atomically({'state_dict': state, 'meta': meta}, args.output)
+    write_checkpoint({'state_dict': state, 'meta': meta}, args.output)
     total = sum(value.numel() for value in state.values())
     print(f'{args.output}: {len(state)} tensors, {total:,} parameters, {sizes}')
     for module, number in left_out.items():

@@ -7,7 +7,13 @@ from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmwtal.engine.checkpoint import BEST_ON_TEST, check_state_dict, checkpoint_name, list_checkpoints
+from mmwtal.engine.checkpoint import (
+    BEST_ON_TEST,
+    WEIGHT_AVERAGE,
+    check_state_dict,
+    checkpoint_name,
+    list_checkpoints,
+)
 from mmwtal.engine.message_hub import plain_message_hub, restore_message_hub
 from mmwtal.engine.train_loop import unwrap
 from mmwtal.registry import HOOKS
@@ -120,6 +126,10 @@ class WTALCheckpointHook(Hook):
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Refuse weights that do not fit (mmengine would only log it), and restore the message hub."""
+        if WEIGHT_AVERAGE in checkpoint:  # WeightAverageHook, which runs before this one, would have taken it out
+            raise UserError(
+                'the checkpoint to resume from holds averaged weights; resume with the WeightAverageHook that made them'
+            )
         check_state_dict(unwrap(runner.model), checkpoint['state_dict'], 'to resume from')
         if 'message_hub' in checkpoint:
             checkpoint['message_hub'] = restore_message_hub(checkpoint['message_hub'])

@@ -1,5 +1,5 @@
 # MLLM4WTAL (CVPR 2025, arXiv:2411.08466), reconstructed: both priors, with what a small prototype found to work. The
-# source of each option, [paper], [TSM/VLC], [CNM/CPL] or [ours], stands in the docstrings of mmwtal/models/guidance/,
+# source of each option, [paper], [TSM/VLC], [CNM/CPL] or [ours], stands in the docstrings of mmwtal/models/guidance/.
 # `dual_literal.py` is the method as it is described. A leaf takes `_guidance` and `_optim_wrapper`.
 _guidance = dict(
     type='DualPriorGuidance',
@@ -36,3 +36,6 @@ _optim_wrapper = dict(
 )
 # 400 updates of warm-up from 1e-7, then a decay with the inverse square root [CNM/CPL, TSM/VLC].
 param_scheduler = [dict(type='GroupScheduler', group='guidance', scheduler='InverseSqrtLR', by_epoch=False)]
+# Tested with the mean of the weights over the last 40 % of training [ours, part of what worked]. The unguided run to
+# compare with has it too: this config with --cfg-options model.guidance=None.
+custom_hooks = [dict(type='WeightAverageHook', start=0.6)]

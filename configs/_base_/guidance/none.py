@@ -1,4 +1,4 @@
-# No guidance: the base model alone, with the optimizer and the schedule that a guided one has.
+# No guidance: the base model alone, with the averaged weights that a guided one is tested with.
 _base_ = ['./dual.py']
 
 _guidance = None

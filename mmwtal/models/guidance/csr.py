@@ -131,15 +131,10 @@ class CompleteSemanticReconstruction(nn.Module):
             memory: The encoded video of an earlier call, taken where the masks do not change it.
             frozen: Hold the reconstructor fixed.
         """
-        number = len(weights)
         if self.reconstructor.weighted == 'both':
-            every = mask.repeat(number, 1)
-            encoded = self.reconstructor.encode(
-                tokens.repeat(number, 1, 1), every, weights.flatten(0, 1), frozen=frozen
-            )
-        else:
-            memory = self.reconstructor.encode(tokens, mask, None, frozen=frozen) if memory is None else memory
-            encoded = memory.repeat(number, 1, 1)
-        logits = self.reconstructor.decode(texts.words, replaced, encoded, mask, weights, frozen=frozen)
-        nll = self.loss.nll(logits, texts.word_ids, texts.word_mask, replaced)
-        return nll, encoded if memory is None else memory
+            every, repeated = mask.repeat(len(weights), 1), tokens.repeat(len(weights), 1, 1)
+            memory = self.reconstructor.encode(repeated, every, weights.flatten(0, 1), frozen=frozen)
+        elif memory is None:
+            memory = self.reconstructor.encode(tokens, mask, None, frozen=frozen)
+        logits = self.reconstructor.decode(texts.words, replaced, memory, mask, weights, frozen=frozen)
+        return self.loss.nll(logits, texts.word_ids, texts.word_mask, replaced), memory

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from mmwtal.models.guidance.streams import FeatureStream, GuidanceBatch
 from mmwtal.models.guidance.video_embed import VideoEmbed
 from mmwtal.registry import MODELS, build_module
+from mmwtal.structures import LocalizerOutput
 from mmwtal.utils.errors import UserError
 
 
@@ -138,11 +139,11 @@ class KeySemanticMatching(nn.Module):
         self.suppression_trains = suppression_trains
         self.loss = build_module(loss, MODELS)
         self.suppression = build_module(suppression, MODELS)
+        self.stream = FeatureStream(
+            stream, in_channels=in_channels, feat_channels=feat_channels, stream_channels=stream_channels
+        )
         self.head = None
         if self.loss is not None:
-            self.stream = FeatureStream(
-                stream, in_channels=in_channels, feat_channels=feat_channels, stream_channels=stream_channels
-            )
             if text_channels is None:
                 raise UserError('KeySemanticMatching: its head needs texts, and there are none; set guidance.texts')
             self.head = MatchingHead(
@@ -173,6 +174,19 @@ class KeySemanticMatching(nn.Module):
         if self.suppression is not None:
             terms['loss_key_suppression'] = self._suppressed(batch, attn)
         return KeyResult(attn=attn, terms=terms)
+
+    def attention_of_bank(self, inputs: Tensor, output: LocalizerOutput, class_bank: Tensor) -> Tensor:
+        """Return the attention without knowing the classes of a video: the maximum over all, (B, T).
+
+        Args:
+            inputs: Snippet features, (B, T, D), zero in the padding.
+            output: The base's output for them.
+            class_bank: Text vectors of the classes, (C, text_channels).
+        """
+        features = output.feat if self.stream.name == 'feat' else inputs
+        features = features.masked_fill(~output.mask[..., None], 0)
+        logits = self.head(features, output.mask, class_bank.expand(len(inputs), -1, -1))[..., : len(class_bank)]
+        return key_attention(logits, torch.ones_like(logits[:, 0]), output.mask)
 
     def _suppressed(self, batch: GuidanceBatch, attn: Tensor) -> Tensor:
         cas = batch.output.cas.masked_fill(~batch.mask[..., None], 0)

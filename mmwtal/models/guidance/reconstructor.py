@@ -81,11 +81,11 @@ class WordDecoder(nn.Module):
         Args:
             words: Word vectors, (B, L, D).
             replaced: bool, (B, L).
-            memory: Video tokens, (M B, T, width).
+            memory: Video tokens, (M B, T, width), or (B, T, width) for all weightings.
             memory_bias: (M B, 1, 1, T).
         """
         tokens = self.seen(words, replaced)
-        tokens = tokens.repeat(len(memory) // len(words), 1, 1)
+        tokens = tokens.repeat(len(memory_bias) // len(words), 1, 1)
         return self.classify(self.transformer(tokens, causal_bias(words.shape[1], words.device), memory, memory_bias))
 
 
@@ -177,7 +177,7 @@ class TextReconstructor(nn.Module):
         Args:
             words: Word vectors, (B, L, D).
             replaced: Which words are not seen, bool, (B, L).
-            memory: What :meth:`encode` gave, (M B, T, width).
+            memory: What :meth:`encode` gave, (M B, T, width), or (B, T, width) for all masks.
             mask: Valid snippets, bool, (B, T).
             weights: M masks in [0, 1], (M, B, T).
             frozen: Hold the parameters fixed.

@@ -114,14 +114,37 @@ class Layer(nn.Module):
         Args:
             tokens: (B, L, width).
             bias: Of the self-attention, broadcastable to (B, heads, L, L).
-            memory: (B, T, width).
-            memory_bias: Broadcastable to (B, heads, L, T).
+            memory: (B, T, width), or (B / M, T, width) for M weightings of it, those of a weighting together.
+            memory_bias: (B, 1, 1, T).
         """
         normed = self.self_norm(tokens)
         tokens = tokens + self.dropout(self.self_attention(normed, normed, bias))
         if self.memory_attention is not None:
-            tokens = tokens + self.dropout(self.memory_attention(self.memory_norm(tokens), memory, memory_bias))
+            attended = _attend_to_shared(self.memory_attention, self.memory_norm(tokens), memory, memory_bias)
+            tokens = tokens + self.dropout(attended)
         return tokens + self.dropout(self.feed_forward(tokens))
+
+
+def _attend_to_shared(attention: Attention, tokens: Tensor, memory: Tensor, bias: Tensor) -> Tensor:
+    """Attend to a memory with M weightings of it: its keys and values are computed once, the weightings act as queries.
+
+    Args:
+        attention: The layer.
+        tokens: (M B, L, width), those of a weighting together.
+        memory: (B, T, width), or (M B, T, width) for M = 1.
+        bias: (M B, 1, 1, T).
+
+    Returns:
+        (M B, L, width).
+    """
+    rows, number = len(memory), len(tokens) // len(memory)
+    if number == 1:
+        return attention(tokens, memory, bias)
+    length = tokens.shape[1]
+    queries = tokens.unflatten(0, (number, rows)).transpose(0, 1).flatten(1, 2)
+    by_query = bias[:, 0, 0].unflatten(0, (number, rows)).transpose(0, 1).repeat_interleave(length, dim=1)[:, None]
+    attended = attention(queries, memory, by_query)
+    return attended.unflatten(1, (number, length)).transpose(0, 1).flatten(0, 1)
 
 
 class Transformer(nn.Module):

@@ -17,7 +17,7 @@ from mmwtal.registry import MODELS
 from mmwtal.utils.compat import prepare
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from guidance.guided import guidance_config, samples  # noqa: E402  found beside this file, which runs as a script
+from guidance.guided import guidance_config, samples
 
 LENGTHS = (9, 3, 1, 14)
 LABELS = torch.tensor([[1, 0, 0], [1, 1, 0], [0, 0, 0], [0, 0, 1]]).float()

@@ -337,6 +337,8 @@ def test_a_stream_of_another_name():
         ({'ksm': ksm_config(stream='feat'), 'feat_channels': None}, "'feat' needs feat_channels"),
         ({'teaching': {'type': 'BaseTeaching', 'target': 'constant'}}, 'expected a value in'),
         ({'teaching': {'type': 'BaseTeaching', 'value': 0.5}}, 'expected a value in'),
+        ({'fuse_key': 1.5}, r'fuse_key must be in \[0, 1\]'),
+        ({'fuse_key': 0.5, 'ksm': None}, "needs ksm in the mode 'head'"),
         ({'distillation': {'type': 'InteractiveDistillation', 'period': 0}}, 'a period of at least 1'),
         ({'csr': csr_config(masking={'type': 'WordMasking', 'ratio': 0})}, 'must be above 0'),
         ({'csr': csr_config(reconstructor=reconstructor(num_heads=3))}, 'must be a multiple of its num_heads'),
@@ -350,6 +352,20 @@ def test_a_stream_of_another_name():
 def test_what_cannot_work_is_refused(changes, message):
     with pytest.raises(UserError, match=message):
         build_guidance(**changes)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('stream', ['inputs', 'feat'])
+def test_fusion_at_test_mixes_in_the_attention_of_the_class_bank(stream):
+    guidance = build_guidance(fuse_key=0.25, ksm=ksm_config(stream=stream, loss={'type': 'KSMLoss', 'kind': 'softmax'}))
+    inputs, output = made_output(LENGTHS, fill=float('nan'))
+    fused = guidance.fuse(inputs, output)
+    clean = made_output(LENGTHS)[1].feat if stream == 'feat' else made_output(LENGTHS)[0]
+    logits = guidance.ksm.head(clean, output.mask, guidance.texts.class_bank.expand(4, -1, -1))[..., :3]
+    expected = 0.75 * output.attn[..., 0] + 0.25 * logits.sigmoid().amax(dim=-1)
+    torch.testing.assert_close(fused.attn[..., 0][output.mask], expected[output.mask])
+    assert fused.cas is output.cas
+    assert build_guidance().fuse(inputs, output) is output
 
 
 def test_a_guided_base_starts_and_draws_as_without_guidance():

@@ -110,6 +110,19 @@ def test_the_bias_is_a_weight_after_the_softmax():
 
 
 @torch.no_grad()
+def test_several_masks_at_once_are_those_one_by_one(model, scene):
+    words, replaced, values, mask, weights = scene
+    memory = model.encode(model.tokens(values, mask), mask, None)
+    masks = torch.stack([weights, 1 - weights, torch.ones_like(weights)])
+    together = model.decode(words, replaced, memory, mask, masks)
+    for found, one in zip(together, masks, strict=True):
+        torch.testing.assert_close(found, model.decode(words, replaced, memory, mask, one[None])[0])
+    assert not torch.allclose(together[0], together[1])
+    repeated = model.decode(words, replaced, memory.repeat(3, 1, 1), mask, masks)
+    torch.testing.assert_close(repeated, together)
+
+
+@torch.no_grad()
 def test_causal_video_hides_later_snippets(scene):
     torch.manual_seed(0)
     sizes = {'in_channels': D, 'text_channels': TEXT, 'vocabulary_size': V}

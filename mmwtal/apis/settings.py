@@ -68,7 +68,7 @@ def unguided(cfg: Config) -> Config:
     return changed
 
 
-def weights_for(cfg: Config, checkpoint: Mapping[str, Any]) -> Mapping[str, Any]:
+def weights_for(cfg: Config, checkpoint: dict[str, Any]) -> dict[str, Any]:
     """Return a checkpoint with those weights that the model of a config has at test; see :func:`unguided`."""
     return checkpoint if cfg.model.get(GUIDANCE) is not None else without_guidance(checkpoint)
 

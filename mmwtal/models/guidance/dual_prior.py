@@ -121,7 +121,8 @@ class DualPriorGuidance(nn.Module):
                 described,
                 iteration=iteration,
             )
-        return {**terms, **(complete.diagnostics if complete else {}), **_attention_levels(batch, key, complete)}
+        diagnostics = _attention_levels(batch, key, complete)
+        return {**terms, **(complete.diagnostics if complete else {}), **diagnostics}
 
     def fuse(self, inputs: Tensor, output: LocalizerOutput) -> LocalizerOutput:
         """Return the output to be decoded; see ``fuse_key``. Nothing is computed for a weight of 0.
@@ -196,17 +197,23 @@ def _for_model(texts: TextBatch, inputs: Tensor) -> TextBatch:
 def _attention_levels(
     batch: GuidanceBatch, key: KeyResult | None, complete: CompleteResult | None
 ) -> dict[str, Tensor]:
-    """Return the mean over time and, as spread, the standard deviation over time of each attention, by name."""
-    attns = {'base': batch.base_attn}
-    if key is not None:
-        attns['key'] = key.attn
-    if complete is not None:
-        attns['complete'] = complete.attn
-    levels = {}
-    for name, attn in attns.items():
+    """Return the mean over time of each attention, its standard deviation over time as spread, and their agreement.
+
+    The agreement is the correlation over time of the key and the complete attention, averaged over all videos; 0 for a
+    video where one of the two is constant.
+    """
+    given = {'base': batch.base_attn}
+    given |= {'key': key.attn} if key is not None else {}
+    given |= {'complete': complete.attn} if complete is not None else {}
+    levels: dict[str, Tensor] = {}
+    scaled: dict[str, Tensor] = {}
+    for name, attn in given.items():
         wide = attn.to(torch.promote_types(attn.dtype, torch.float32))[..., None]
         mean = temporal_mean(wide, batch.mask)
         spread = temporal_mean((wide - mean[:, None]) ** 2, batch.mask).sqrt()
         levels[f'attn_{name}'] = mean.mean()
         levels[f'attn_{name}_spread'] = spread.mean()
+        scaled[name] = (wide - mean[:, None]) / spread.clamp(min=1e-6)[:, None]
+    if key is not None and complete is not None:
+        levels['attn_agreement'] = temporal_mean(scaled['key'] * scaled['complete'], batch.mask).mean()
     return levels

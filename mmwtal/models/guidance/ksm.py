@@ -183,6 +183,7 @@ class KeySemanticMatching(nn.Module):
             output: The base's output for them.
             class_bank: Text vectors of the classes, (C, text_channels).
         """
+        assert self.head is not None  # the guidance has refused what has none
         features = output.feat if self.stream.name == 'feat' else inputs
         features = features.masked_fill(~output.mask[..., None], 0)
         logits = self.head(features, output.mask, class_bank.expand(len(inputs), -1, -1))[..., : len(class_bank)]

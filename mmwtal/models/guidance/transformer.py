@@ -120,6 +120,8 @@ class Layer(nn.Module):
         normed = self.self_norm(tokens)
         tokens = tokens + self.dropout(self.self_attention(normed, normed, bias))
         if self.memory_attention is not None:
+            assert memory is not None
+            assert memory_bias is not None
             attended = _attend_to_shared(self.memory_attention, self.memory_norm(tokens), memory, memory_bias)
             tokens = tokens + self.dropout(attended)
         return tokens + self.dropout(self.feed_forward(tokens))

@@ -305,6 +305,22 @@ def test_half_and_double_precision():
     torch.testing.assert_close({n: t.float() for n, t in exact.items()}, expected, rtol=1e-4, atol=1e-5)
 
 
+@torch.no_grad()
+def test_diagnostics_of_the_attentions():
+    guidance = build_guidance()
+    inputs, output = made_output(LENGTHS)
+    terms = guidance(inputs, output, samples(LABELS, IDS))
+    batch = guidance._batch(inputs, output, samples(LABELS, IDS))
+    key, complete = guidance.ksm(batch).attn, guidance.csr(batch).attn
+    rows = [(key[b, :length], complete[b, :length]) for b, length in enumerate(LENGTHS)]
+    spread = torch.stack([one.std(unbiased=False) for one, _ in rows]).mean()
+    torch.testing.assert_close(terms['attn_key_spread'], spread)
+    # The third video has one snippet, the last no label: a constant agrees with nothing.
+    agreement = [torch.corrcoef(torch.stack(pair))[0, 1] for pair in rows[:2]]
+    torch.testing.assert_close(terms['attn_agreement'], sum(agreement) / 4, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(terms['attn_complete'], torch.stack([other.mean() for _, other in rows]).mean())
+
+
 def test_a_stream_of_another_name():
     guidance = build_guidance(ksm=ksm_config(stream='clip', stream_channels=7))
     inputs, output = made_output(LENGTHS)

@@ -1,19 +1,24 @@
 """What is said of a class in a video, the record of it in a store, and the checks of both."""
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from mmwtal.formats.annotations import video_id_problem
 from mmwtal.formats.findings import shown
 from mmwtal.priors.lemmas import lemmas_of
 from mmwtal.utils.json_file import JsonObject, json_type
-from mmwtal.utils.words import is_mark, split_words
+from mmwtal.utils.words import split_words
 
 State = Literal['ok', 'failed', 'refused', 'quarantined']
 _TEXT_KEYS = ('key', 'complete', 'key_words')
 # Far beyond any description: a file that was pasted into a field is seen here.
 _LONGEST = {'key': 1_000, 'complete': 20_000, 'key_words': 100}
+
+_ANY_WORD = re.compile(r'\w')
+# Line ends and tabs are all right in a text.
+_LAYOUT = str.maketrans('\n\t', '  ')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +58,9 @@ class PriorRecord:
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as the store writes it."""
-        record = {'video': self.video, 'label': self.label, **asdict(self.text), 'source': self.source}
-        return {**record, 'state': self.state, **({'reason': self.reason} if self.reason else {})}
+        text = {'key': [*self.text.key], 'complete': self.text.complete, 'key_words': [*self.text.key_words]}
+        record = {'video': self.video, 'label': self.label, **text, 'source': self.source, 'state': self.state}
+        return {**record, 'reason': self.reason} if self.reason else record
 
 
 def parse_text(value: object) -> tuple[PriorText, list[str]]:
@@ -69,7 +75,9 @@ def parse_text(value: object) -> tuple[PriorText, list[str]]:
         The text, without what is wrong, and a line for each thing that is.
     """
     if not isinstance(value, dict):
-        return PriorText(), [f'expected {{"key": [...], "complete": "...", "key_words": [...]}}, found {_kind(value)}']
+        return PriorText(), [
+            f'expected {{"key": [...], "complete": "...", "key_words": [...]}}, found {json_type(value)}'
+        ]
     problems = [
         f'unknown key {shown(key)}; valid are {", ".join(_TEXT_KEYS)}' for key in value if key not in _TEXT_KEYS
     ]
@@ -98,7 +106,7 @@ def parse_record(value: object) -> tuple[PriorRecord | None, list[str]]:
         The record, None if it has a problem, and a line for each problem.
     """
     if not isinstance(value, dict):
-        return None, [f'expected an object, found {_kind(value)}']
+        return None, [f'expected an object, found {json_type(value)}']
     problems = []
     for key in ('video', 'label', 'source'):
         problem = _string_problem(value.get(key), 'key')
@@ -109,7 +117,7 @@ def parse_record(value: object) -> tuple[PriorRecord | None, list[str]]:
     if state not in get_args(State):
         problems.append(f'"state" must be one of {", ".join(get_args(State))}, found {state!r:.60}')
     if not isinstance(reason, str):
-        problems.append(f'"reason" must be a string, found {_kind(reason)}')
+        problems.append(f'"reason" must be a string, found {json_type(reason)}')
     # A record states all parts of its text; those of which nothing is said are empty.
     text = PriorText()
     if state == 'ok':
@@ -135,7 +143,7 @@ def _strings(value: Mapping[str, Any], name: str, problems: list[str]) -> tuple[
         return ()
     found = value[name]
     if not isinstance(found, list):
-        problems.append(f'"{name}" must be a list of strings, found {_kind(found)}')
+        problems.append(f'"{name}" must be a list of strings, found {json_type(found)}')
         return ()
     if not found and name == 'key':
         problems.append('"key" is empty: state phrases, or leave it out')
@@ -147,14 +155,12 @@ def _strings(value: Mapping[str, Any], name: str, problems: list[str]) -> tuple[
 def _string_problem(value: object, name: str) -> str | None:
     """Return what keeps a value from being a text that a model can read; None if nothing does."""
     if not isinstance(value, str):
-        return f'must be a string, found {_kind(value)}'
-    if all(is_mark(word) for word in split_words(value)):
+        return f'must be a string, found {json_type(value)}'
+    if not _ANY_WORD.search(value):
         return 'is empty: it has no word'
     if len(value) > _LONGEST[name]:
         return f'has {len(value)} characters, expected {_LONGEST[name]} at most'
-    strange = next((sign for sign in value if not sign.isprintable() and sign not in '\n\t'), None)
-    return None if strange is None else f'has the character {strange!r}, which cannot be printed'
-
-
-def _kind(value: object) -> str:
-    return json_type(value)
+    if value.translate(_LAYOUT).isprintable():
+        return None
+    strange = next(sign for sign in value.translate(_LAYOUT) if not sign.isprintable())
+    return f'has the character {strange!r}, which cannot be printed'

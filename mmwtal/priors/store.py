@@ -12,7 +12,7 @@ from typing import Any
 from mmwtal.formats.findings import shown
 from mmwtal.priors.schema import PriorRecord, parse_record
 from mmwtal.utils.errors import UserError
-from mmwtal.utils.files import write_atomically
+from mmwtal.utils.files import write_once
 from mmwtal.utils.json_file import JsonObject, read_json_object
 from mmwtal.utils.locks import file_lock
 
@@ -67,27 +67,25 @@ class PriorStore:
                 ... Its hash is the store's fingerprint, so that records of different jobs never mix.
 
         Raises:
-            UserError: If records of another job, or of an unknown one, are there.
+            UserError: If records of another job are there, or files of something else.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        fingerprint = _fingerprint(job)
-        with file_lock(self.folder / '.lock'):
-            if (self.folder / MANIFEST_NAME).exists():
-                found = self.manifest()
-                if found['fingerprint'] != fingerprint:
-                    raise UserError(
-                        f'prior store {self.folder} is of another job ({json.dumps(found["job"]):.200}), this one is '
-                        f'{json.dumps(dict(job)):.200}: name another folder, or replace it (--overwrite)'
-                    )
-                return
-            if self._files():
+        path, fingerprint = self.folder / MANIFEST_NAME, _fingerprint(job)
+        strange = sorted(one.name for one in self.folder.iterdir() if one.is_file() and not one.name.startswith('.'))
+        if not path.exists():
+            if strange:
                 raise UserError(
-                    f'{self.folder} holds {self._files()[0].name} and no {MANIFEST_NAME}: it is no prior store; name '
-                    'another folder for it'
+                    f'{self.folder} holds {strange[0]} and no {MANIFEST_NAME}: it is no prior store; name another '
+                    'folder for it'
                 )
             manifest = {**_FORMAT, 'fingerprint': fingerprint, 'job': dict(job)}
-            text = json.dumps(manifest, indent=1, allow_nan=False) + '\n'
-            write_atomically(self.folder / MANIFEST_NAME, lambda file: file.write(text.encode()))
+            write_once(path, (json.dumps(manifest, indent=1, allow_nan=False) + '\n').encode())
+        found = self.manifest()
+        if found['fingerprint'] != fingerprint:
+            raise UserError(
+                f'prior store {self.folder} is of another job ({json.dumps(found["job"]):.200}), this one is '
+                f'{json.dumps(dict(job)):.200}: name another folder, or replace it (--overwrite)'
+            )
 
     def clear(self) -> None:
         """Remove the records and the manifest; other files stay.
@@ -98,10 +96,9 @@ class PriorStore:
         if not self._files() and not (self.folder / MANIFEST_NAME).exists():
             return
         self.manifest()
-        with file_lock(self.folder / '.lock'):
-            for path in self._files():
-                path.unlink()
-            (self.folder / MANIFEST_NAME).unlink(missing_ok=True)
+        for path in self._files():
+            path.unlink()
+        (self.folder / MANIFEST_NAME).unlink()
 
     def manifest(self) -> JsonObject:
         """Return the manifest: ``format``, ``version``, ``fingerprint`` and ``job``.

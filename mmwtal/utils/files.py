@@ -70,6 +70,33 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def write_once(path: Path, content: bytes) -> None:
+    """Write a file unless it is there; of several processes that write it, one does and the others leave it.
+
+    Args:
+        path: Its name; it appears only when it is complete and on disk.
+        content: Its content.
+    """
+    temporary = temporary_name(path)
+    try:
+        temporary.write_bytes(content)
+        _sync(temporary)
+        _link(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync(path.parent)
+
+
+def _link(source: Path, path: Path) -> None:
+    try:
+        os.link(source, path)
+    except FileExistsError:
+        return
+    except OSError:
+        # A file system without hard links: there the last of several writers wins.
+        source.replace(path)
+
+
 def publish(temporary: Path, final: Path) -> None:
     """Give a completely written file its name, in one step that survives a crash of the machine."""
     _sync(temporary)

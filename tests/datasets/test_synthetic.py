@@ -80,7 +80,8 @@ def test_two_writes_are_byte_identical_and_seeds_differ(small_root: Path, tmp_pa
     first = contents(small_root)
     write_synthetic(tmp_path / 'again', num_train=24, num_test=8)
     assert contents(tmp_path / 'again') == first
-    assert len(first) == 32 + 5
+    assert len(first) == 32 + 7
+    assert {'priors/manifest.json', 'priors/import.jsonl'} < first.keys()
     write_synthetic(tmp_path / 'other', num_train=24, num_test=8, seed=1)
     other = contents(tmp_path / 'other')
     assert other.keys() == first.keys()

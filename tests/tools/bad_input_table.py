@@ -77,6 +77,13 @@ TOOLS = {
         output_is_file=True,
         wrong=('--protocol x', '--tious x', '--tious 2', '--subset x', '--out {annotations}', '--out {absent}/x'),
     ),
+    'priors': Tool(
+        path='priors.py',
+        argv='import {texts} --data-root {root} --out {out}',
+        inputs=('texts', 'root'),
+        output='out',
+        wrong=('--out {text}', '--out {text}/x', '--source ', '--data-root {absent}'),
+    ),
     'check_config': Tool(
         path='check_config.py', argv='{config}', inputs=('config',), wrong=_WRONG_CONFIG, reports_on_stdout=True
     ),
@@ -167,6 +174,7 @@ def write_sound_inputs(folder: Path) -> dict[str, Path]:
     paths = {'config': ROOT / CONFIG, 'root': folder / 'root', 'text': folder / 'text', 'absent': folder / 'absent'}
     write_synthetic(paths['root'], seed=0, num_train=8, num_test=4)
     paths['annotations'] = paths['root'] / 'annotations.json'
+    paths['texts'] = paths['root'] / 'texts.json'
     paths['text'].write_text('no checkpoint')
     database = json.loads(paths['annotations'].read_text())['database']
     videos = {

@@ -3,7 +3,7 @@ import codecs
 import pytest
 
 from mmwtal.utils.errors import UserError
-from mmwtal.utils.files import read_text, write_atomically
+from mmwtal.utils.files import read_text, write_atomically, write_once
 
 
 @pytest.mark.parametrize('mark', [b'', codecs.BOM_UTF8])
@@ -38,3 +38,20 @@ def test_a_device_is_written_into_and_what_a_link_leads_to_is_replaced(tmp_path)
     write_atomically(null, lambda file: file.write(b'gone'))
     assert null.is_symlink()
     assert not list(tmp_path.glob('.*.tmp'))
+
+
+@pytest.mark.parametrize('links', [True, False])
+def test_what_is_there_is_not_written_again(tmp_path, monkeypatch, links):
+    if not links:
+
+        def refuse(*paths):
+            raise OSError('no hard links here')
+
+        monkeypatch.setattr('mmwtal.utils.files.os.link', refuse)
+    path = tmp_path / 'manifest'
+    write_once(path, b'first')
+    assert path.read_bytes() == b'first'
+    if links:
+        write_once(path, b'second')
+        assert path.read_bytes() == b'first'
+    assert [one.name for one in tmp_path.iterdir()] == ['manifest']

@@ -22,7 +22,7 @@ from mmwtal.models.guidance.streams import GuidanceBatch
 from mmwtal.models.layers import temporal_mean
 from mmwtal.models.localizers.base import build_sized
 from mmwtal.models.losses.progress import training_seed
-from mmwtal.registry import MODELS, build_module
+from mmwtal.registry import GUIDANCE_TEXTS, MODELS, build_module
 from mmwtal.structures import LocalizerOutput, WTALDataSample
 from mmwtal.structures.text_batch import TextBatch
 from mmwtal.utils.errors import UserError
@@ -74,7 +74,7 @@ class DualPriorGuidance(nn.Module):
         self.num_classes = num_classes
         self.fuse_key = fuse_key
         self.seed = seed
-        self.texts = build_module(texts, MODELS)
+        self.texts = build_module(texts, GUIDANCE_TEXTS)
         if self.texts is None and csr is not None:
             raise UserError('DualPriorGuidance: csr needs the descriptions of videos, and there are none; set texts')
         text_channels = None if self.texts is None else self.texts.width

@@ -28,7 +28,7 @@ STRATEGIES = _child(roots.STRATEGIES)
 DATASETS = _child(roots.DATASETS, 'mmwtal.datasets')
 DATA_SAMPLERS = _child(roots.DATA_SAMPLERS, 'mmwtal.datasets')
 TRANSFORMS = _child(roots.TRANSFORMS, 'mmwtal.datasets')
-MODELS = _child(roots.MODELS, 'mmwtal.models', 'mmwtal.priors.prior_texts')
+MODELS = _child(roots.MODELS, 'mmwtal.models')
 MODEL_WRAPPERS = _child(roots.MODEL_WRAPPERS)
 WEIGHT_INITIALIZERS = _child(roots.WEIGHT_INITIALIZERS)
 OPTIMIZERS = _child(roots.OPTIMIZERS)
@@ -45,6 +45,8 @@ FUNCTIONS = _child(roots.FUNCTIONS, 'mmwtal.datasets')
 
 # Our own. MLLM engines and feature backbones get their locations with the packages that hold them.
 DECODERS = Registry('decoder', scope=SCOPE, locations=['mmwtal.decoders'])
+# The texts of guidance, by themselves: what looks up models, testing above all, imports nothing of texts.
+GUIDANCE_TEXTS = Registry('guidance texts', scope=SCOPE, locations=['mmwtal.priors.prior_texts'])
 TEXT_ENCODERS = Registry('text encoder', scope=SCOPE, locations=['mmwtal.text_encoders'])
 MLLM_ENGINES = Registry('mllm engine', scope=SCOPE)
 FEATURE_BACKBONES = Registry('feature backbone', scope=SCOPE)

@@ -8,8 +8,8 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mmwtal.apis.settings import prepare_config, resolve_auto, unguided
-from mmwtal.engine.checkpoint import load_weights, read_checkpoint, without_guidance
+from mmwtal.apis.settings import prepare_config, resolve_auto, unguided, weights_for
+from mmwtal.engine.checkpoint import load_weights, read_checkpoint
 from mmwtal.models.localizers.base import BaseLocalizer
 from mmwtal.registry import MODELS
 from mmwtal.utils.compat import prepare
@@ -47,7 +47,7 @@ def init_localizer(
     else:
         cfg = prepare_config(config, cfg_options=cfg_options, guidance=False)
     cfg = unguided(cfg)
-    saved = without_guidance(read_checkpoint(checkpoint)) if checkpoint is not None else None
+    saved = weights_for(cfg, read_checkpoint(checkpoint)) if checkpoint is not None else None
     resolve_auto(cfg, checkpoint=saved, dataloader='train_dataloader')
     model = MODELS.build(cfg.model)
     if saved is not None:

@@ -10,7 +10,7 @@ from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 from torch.nn import Module
 
-from mmwtal.engine.checkpoint import GUIDANCE
+from mmwtal.engine.checkpoint import GUIDANCE, without_guidance
 from mmwtal.models.backbones.base import BaseBackbone
 from mmwtal.registry import DATASETS, MODELS
 from mmwtal.utils.config.check import require_valid_config
@@ -58,13 +58,19 @@ def prepare_config(
 
 
 def unguided(cfg: Config) -> Config:
-    """Return a config whose model is built without guidance, the same object where it has none."""
+    """Return a config whose model is built without guidance; the same object where it has none, or fuses it at test."""
     model = cfg.get('model')
-    if not isinstance(model, dict) or model.get(GUIDANCE) is None:
+    guidance = model.get(GUIDANCE) if isinstance(model, dict) else None
+    if guidance is None or (isinstance(guidance, dict) and guidance.get('fuse_key')):
         return cfg
     changed = cfg.copy()
     changed.model = {**model, GUIDANCE: None}
     return changed
+
+
+def weights_for(cfg: Config, checkpoint: dict[str, Any]) -> dict[str, Any]:
+    """Return a checkpoint with those weights that the model of a config has at test; see :func:`unguided`."""
+    return checkpoint if cfg.model.get(GUIDANCE) is not None else without_guidance(checkpoint)
 
 
 def _owners_of_data_root(cfg: Config) -> Iterator[dict]:

@@ -13,8 +13,8 @@ from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
 from mmwtal.apis.runtime import build_runner, make_work_dir, prepare_runtime, refused_values
-from mmwtal.apis.settings import check_against_data, resolve_auto, unguided
-from mmwtal.engine.checkpoint import WEIGHT_AVERAGE, find_checkpoint, load_weights, read_checkpoint, without_guidance
+from mmwtal.apis.settings import check_against_data, resolve_auto, unguided, weights_for
+from mmwtal.engine.checkpoint import WEIGHT_AVERAGE, find_checkpoint, load_weights, read_checkpoint
 from mmwtal.engine.train_loop import unwrap
 from mmwtal.evaluation import EvaluationResult
 from mmwtal.evaluation.metrics.wtal_metric import WTALMetric
@@ -72,7 +72,7 @@ def test_localizer(
         if file.is_dir():
             raise UserError(f'{file} is a folder: name a file for the predictions')
     path = find_checkpoint(checkpoint)
-    saved = without_guidance(read_checkpoint(path))
+    saved = weights_for(cfg, read_checkpoint(path))
     resolve_auto(cfg, checkpoint=saved, dataloader='test_dataloader')
     cfg.resume, cfg.load_from = False, None
 

@@ -25,8 +25,6 @@ from mmwtal.datasets.synthetic_video import (
     make_world,
     render_video,
 )
-from mmwtal.priors.store import STORE_NAME, PriorStore
-from mmwtal.priors.texts_file import import_texts
 from mmwtal.structures.timebase import Timebase
 
 TEXTS_NAME = 'texts.json'
@@ -78,6 +76,10 @@ def write_synthetic(root: str | Path, *, overwrite: bool = False, **settings: An
             texts[video_id] = describe(video, config.classes, wording)
     writer.write_text(TEXTS_NAME, to_json(texts))
     writer.write_text(VECTORS_NAME, to_glove(word_vectors(config, world)))
+    # Datasets are looked up where there are no texts; only writing this one needs a store.
+    from mmwtal.priors.store import STORE_NAME, PriorStore
+    from mmwtal.priors.texts_file import import_texts
+
     store = PriorStore(writer.root / STORE_NAME)
     import_texts(writer.root / TEXTS_NAME, store, source='synthetic', overwrite=overwrite)
     modalities = {'rgb': [0, config.width], 'flow': [config.width, 2 * config.width]}

@@ -27,12 +27,12 @@ from mmwtal.priors.sources import (
 )
 from mmwtal.priors.store import MANIFEST_NAME, STORE_NAME, PriorStore
 from mmwtal.priors.worded import WordedText, to_words
-from mmwtal.registry import MODELS, TEXT_ENCODERS, build_module
+from mmwtal.registry import GUIDANCE_TEXTS, TEXT_ENCODERS, build_module
 from mmwtal.structures.text_batch import TextBatch
 from mmwtal.utils.errors import UserError
 
 
-@MODELS.register_module()
+@GUIDANCE_TEXTS.register_module()
 class PriorTexts:
     """Key and complete semantics of the training videos, for guidance.
 

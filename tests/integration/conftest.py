@@ -83,10 +83,10 @@ from mmwtal.registry import HOOKS, MODELS
 
 @MODELS.register_module()
 class ToyPhaseGuidance(nn.Module):
-    def __init__(self, *, num_classes, in_channels, texts, period=4):
+    def __init__(self, *, num_classes, in_channels, text_file, period=4):
         super().__init__()
         self.key, self.complete = nn.Linear(in_channels, 1), nn.Linear(in_channels, 1)
-        self.scale = len(Path(texts).read_text())
+        self.scale = len(Path(text_file).read_text())
         self.period = period
 
     def forward(self, inputs, output, data_samples):
@@ -114,7 +114,7 @@ class ToyKillHook(Hook):
 CONFIGURED = """
 _base_ = ['{base}']
 custom_imports = dict(imports=['toy_phase_guidance'])
-model = dict(guidance=dict(type='ToyPhaseGuidance', texts='{texts}'))
+model = dict(guidance=dict(type='ToyPhaseGuidance', text_file='{texts}'))
 optim_wrapper = dict(
     constructor='ParamGroupConstructor',
     paramwise_cfg=dict(guidance=dict(lr=0.04, weight_decay=0.0, clip_grad=dict(max_norm=0.01))),

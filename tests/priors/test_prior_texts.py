@@ -16,7 +16,7 @@ from mmwtal.formats.word_vectors import read_word_vectors
 from mmwtal.priors.prior_texts import PriorTexts
 from mmwtal.priors.schema import PriorRecord, PriorText
 from mmwtal.priors.store import PriorStore
-from mmwtal.registry import MODELS
+from mmwtal.registry import GUIDANCE_TEXTS
 from mmwtal.structures.text_batch import TextBatch
 from mmwtal.text_encoders.base import BaseTextEncoder
 from mmwtal.utils.errors import UserError
@@ -61,7 +61,7 @@ def root(data_root) -> Path:
 @pytest.fixture
 def build(root: Path) -> Callable[..., PriorTexts]:
     encoder = dict(type='StaticVectors', path='vectors.txt', unknown='error', skip_stop_words=False)
-    return lambda **settings: MODELS.build(
+    return lambda **settings: GUIDANCE_TEXTS.build(
         {**dict(type='PriorTexts', data_root=str(root), encoder=encoder), **settings}
     )
 
@@ -269,9 +269,9 @@ def test_training_from_cached_vectors_imports_no_text_model(build, root, repo_ro
     script = f"""
 import sys
 sys.modules['transformers'] = None
-from mmwtal.registry import MODELS
+from mmwtal.registry import GUIDANCE_TEXTS
 encoder = dict(type='StaticVectors', path='vectors.txt', unknown='error', skip_stop_words=False)
-texts = MODELS.build(dict(type='PriorTexts', data_root={str(root)!r}, encoder=encoder))
+texts = GUIDANCE_TEXTS.build(dict(type='PriorTexts', data_root={str(root)!r}, encoder=encoder))
 print(texts.width, 'tokenizers' in sys.modules)
 """
     done = subprocess.run(
@@ -393,8 +393,8 @@ def test_at_a_test_neither_texts_nor_their_packages_are_needed(repo_root) -> Non
 import sys
 for name in ('transformers', 'safetensors', 'simplemma'):
     sys.modules[name] = None
-from mmwtal.registry import MODELS, TEXT_ENCODERS
-print(MODELS.get('CO2NetBackbone').__name__, MODELS.get('PriorTexts').__name__, len(TEXT_ENCODERS.module_dict))
+from mmwtal.registry import GUIDANCE_TEXTS, MODELS, TEXT_ENCODERS
+print(MODELS.get('CO2NetBackbone').__name__, GUIDANCE_TEXTS.get('PriorTexts').__name__, len(TEXT_ENCODERS.module_dict))
 """
     environment = {**os.environ, 'PYTHONPATH': str(repo_root)}
     done = subprocess.run([sys.executable, '-c', script], env=environment, capture_output=True, text=True, check=True)

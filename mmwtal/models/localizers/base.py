@@ -16,7 +16,7 @@ from mmwtal.structures import LocalizerOutput, WTALDataSample
 from mmwtal.utils.errors import UserError
 
 
-def build_sized(module: Any, registry: Registry, **sizes: int) -> Any:
+def build_sized(module: Any, registry: Registry, **sizes: int | None) -> Any:
     """Build a config as :func:`build_module` does, with those of ``sizes`` as defaults that its constructor names."""
     if not isinstance(module, dict):
         return module
@@ -38,7 +38,8 @@ class BaseLocalizer(BaseModel):
         in_channels: Width of the snippet features.
         decoder: Turns the output into segments, or its config; only ``mode='predict'`` needs it.
         guidance: Called as ``guidance(inputs, output, data_samples)`` in ``mode='loss'`` only; returns more loss terms
-            and diagnostics by name. A module or its config.
+            and diagnostics by name. A module or its config. One with a method ``fuse(inputs, output)`` may change the
+            output that is decoded, which is off by default.
         data_preprocessor: Makes a padded batch; :class:`WTALDataPreprocessor` by default.
     """
 
@@ -143,6 +144,8 @@ class BaseLocalizer(BaseModel):
                     'fps and stride in features.json, or set timebase of the dataset or the data sample'
                 )
         output = self.localize(inputs, mask)
+        if hasattr(self.guidance, 'fuse'):
+            output = self.guidance.fuse(inputs, output)
         output.video_scores = self._external_scores(data_samples)
         instances = self.decoder.decode(output, [sample.timebase for sample in data_samples])
         for sample, predicted in zip(data_samples, instances, strict=True):

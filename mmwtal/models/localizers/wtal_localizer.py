@@ -22,7 +22,7 @@ class WTALLocalizer(BaseLocalizer):
         backbone: Gives the embedding and the attention.
         head: Gives the class activation sequence and the losses.
         decoder: See :class:`BaseLocalizer`.
-        guidance: See :class:`BaseLocalizer`.
+        guidance: See :class:`BaseLocalizer`; it also gets ``feat_channels``, the width of the backbone's embedding.
         data_preprocessor: See :class:`BaseLocalizer`.
     """
 
@@ -41,11 +41,18 @@ class WTALLocalizer(BaseLocalizer):
             num_classes=num_classes,
             in_channels=in_channels,
             decoder=decoder,
-            guidance=guidance,
             data_preprocessor=data_preprocessor,
         )
         self.backbone = build_sized(backbone, MODELS, num_classes=num_classes, in_channels=in_channels)
         self.head = build_sized(head, MODELS, num_classes=num_classes, in_channels=self.backbone.out_channels)
+        # After the base, whose initial weights are then those that it has without guidance.
+        self.guidance = build_sized(
+            guidance,
+            MODELS,
+            num_classes=num_classes,
+            in_channels=in_channels,
+            feat_channels=self.backbone.out_channels,
+        )
 
     def localize(self, inputs: Tensor, mask: Tensor) -> LocalizerOutput:
         """See :class:`BaseLocalizer`."""

@@ -45,7 +45,7 @@ INSIDE: Mapping[Registry, Mapping[str, Slot]] = {
         # None leaves out a loss of a base config.
         'losses': Slot(ours.MODELS, many=True, with_none=True),
         'decoder': Slot(ours.DECODERS),
-        'texts': Slot(ours.MODELS, inside={'encoder': Slot(ours.TEXT_ENCODERS, given=frozenset({'root'}))}),
+        'texts': Slot(ours.GUIDANCE_TEXTS, inside={'encoder': Slot(ours.TEXT_ENCODERS, given=frozenset({'root'}))}),
     },
     ours.DATASETS: {
         'pipeline': Slot(ours.TRANSFORMS, many=True),

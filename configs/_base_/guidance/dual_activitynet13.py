@@ -1,0 +1,7 @@
+# Dual-prior guidance on ActivityNet 1.3: the weights of the distillation are those of TSM/VLC there.
+_base_ = ['./dual.py']
+
+_guidance = dict(
+    texts=dict(data_root='data/activitynet13'),
+    distillation=dict(key_weight=0.25, complete_weight=0.25),
+)

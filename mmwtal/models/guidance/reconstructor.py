@@ -1,0 +1,194 @@
+"""The reconstructor: completes a masked description from a video whose snippets are weighted by an attention."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional as F
+
+from mmwtal.models.guidance.transformer import Transformer, causal_bias, key_bias, sinusoidal_positions
+from mmwtal.registry import MODELS
+from mmwtal.utils.errors import UserError
+
+
+class VideoTokens(nn.Module):
+    """Features as tokens: each snippet normalised, disturbed while training, projected.
+
+    Args:
+        in_channels: Width of the features.
+        width: Of the tokens.
+        channel_dropout: Probability of dropping a channel for the whole video.
+        noise: Standard deviation of what is added, in units of a snippet's own.
+    """
+
+    def __init__(self, *, in_channels: int, width: int, channel_dropout: float, noise: float) -> None:
+        super().__init__()
+        self.channel_dropout = nn.Dropout1d(channel_dropout)
+        self.noise = noise
+        self.project = nn.Linear(in_channels, width)
+
+    def forward(self, values: Tensor, mask: Tensor) -> Tensor:
+        """Return the tokens (B, T, width) of ``values`` (B, T, C)."""
+        values = F.layer_norm(values, values.shape[-1:])
+        if self.training:
+            values = self.channel_dropout(values.transpose(1, 2)).transpose(1, 2)
+            values = values + self.noise * torch.randn_like(values)
+        return self.project(values).masked_fill(~mask[..., None], 0)
+
+
+class WordDecoder(nn.Module):
+    """Predicts each word from those before it, the replaced ones unseen, and from the video's tokens.
+
+    Args:
+        text_channels: Width of the word vectors.
+        width: Of the tokens.
+        vocabulary_size: V.
+        num_heads: Of the transformer.
+        num_layers: Of the transformer.
+        dropout: Probability.
+    """
+
+    def __init__(
+        self, *, text_channels: int, width: int, vocabulary_size: int, num_heads: int, num_layers: int, dropout: float
+    ) -> None:
+        super().__init__()
+        self.replacement = nn.Parameter(0.02 * torch.randn(text_channels))
+        self.start = nn.Parameter(0.02 * torch.randn(width))
+        self.project = nn.Linear(text_channels, width)
+        self.transformer = Transformer(
+            width=width, num_heads=num_heads, num_layers=num_layers, dropout=dropout, with_memory=True
+        )
+        self.classify = nn.Linear(width, vocabulary_size)
+
+    def seen(self, words: Tensor, replaced: Tensor) -> Tensor:
+        """Return what is seen of the words, (B, L, width): shifted right by one behind the start token, replaced ones
+        as one learned vector.
+
+        Args:
+            words: Word vectors, (B, L, D).
+            replaced: bool, (B, L).
+        """
+        vectors = torch.where(replaced[..., None], self.replacement.to(words.dtype), words)
+        tokens = self.project(vectors)[:, :-1]
+        tokens = torch.cat([self.start.to(tokens.dtype).expand(len(words), 1, -1), tokens], dim=1)
+        length, width = tokens.shape[1:]
+        return tokens + sinusoidal_positions(length, width, tokens.device).to(tokens.dtype)
+
+    def forward(self, words: Tensor, replaced: Tensor, memory: Tensor, memory_bias: Tensor) -> Tensor:
+        """Return the logits of the words, (M B, L, V), for M weightings of each video.
+
+        Args:
+            words: Word vectors, (B, L, D).
+            replaced: bool, (B, L).
+            memory: Video tokens, (M B, T, width), or (B, T, width) for all weightings.
+            memory_bias: (M B, 1, 1, T).
+        """
+        tokens = self.seen(words, replaced)
+        tokens = tokens.repeat(len(memory_bias) // len(words), 1, 1)
+        return self.classify(self.transformer(tokens, causal_bias(words.shape[1], words.device), memory, memory_bias))
+
+
+@MODELS.register_module()
+class TextReconstructor(nn.Module):
+    """Predicts the words of a description from the words before it and a weighted video.
+
+    Args:
+        in_channels: Width of the video's features.
+        text_channels: Width of the word vectors.
+        vocabulary_size: V.
+        hidden_channels: Width of the transformer [TSM/VLC: 512].
+        num_heads: [TSM/VLC: 4].
+        encoder_layers: Layers in which the video's snippets attend to each other [TSM/VLC: 3].
+        decoder_layers: Layers in which words attend to words and to the video [TSM/VLC: 3].
+        dropout: Probability inside the transformer [CNM/CPL: 0.1].
+        channel_dropout: Probability of dropping a channel of a whole video while training [ours: 0.3 in a prototype].
+        noise: Standard deviation of the noise on the video while training, in units of a snippet's own [ours: 0.5 in a
+            prototype]. Without the two the reconstructor knows its descriptions by heart.
+        weighted: Which attention the mask weighs: 'cross', that of words to the video, which leaves one encoding of the
+            video for all masks [ours, the light setting]; 'both', that of snippets to each other as well [TSM/VLC].
+        causal_video: Let a snippet attend to earlier ones only [the public code of TSM/VLC; off by default].
+
+    Raises:
+        UserError: If the vocabulary has fewer than two entries.
+    """
+
+    def __init__(
+        self,
+        *,
+        in_channels: int,
+        text_channels: int,
+        vocabulary_size: int,
+        hidden_channels: int = 512,
+        num_heads: int = 4,
+        encoder_layers: int = 3,
+        decoder_layers: int = 3,
+        dropout: float = 0.1,
+        channel_dropout: float = 0.3,
+        noise: float = 0.5,
+        weighted: Literal['cross', 'both'] = 'cross',
+        causal_video: bool = False,
+    ) -> None:
+        super().__init__()
+        if vocabulary_size < 2:
+            raise UserError(
+                f'TextReconstructor: expected a vocabulary of at least 2 entries, found {vocabulary_size}; give '
+                'descriptions of the training videos to guidance.texts, or leave out guidance.csr'
+            )
+        self.weighted = weighted
+        self.causal_video = causal_video
+        self.tokens = VideoTokens(
+            in_channels=in_channels, width=hidden_channels, channel_dropout=channel_dropout, noise=noise
+        )
+        self.encoder = Transformer(
+            width=hidden_channels, num_heads=num_heads, num_layers=encoder_layers, dropout=dropout, with_memory=False
+        )
+        self.decoder = WordDecoder(
+            text_channels=text_channels,
+            width=hidden_channels,
+            vocabulary_size=vocabulary_size,
+            num_heads=num_heads,
+            num_layers=decoder_layers,
+            dropout=dropout,
+        )
+
+    def encode(self, tokens: Tensor, mask: Tensor, weights: Tensor | None, *, frozen: bool = False) -> Tensor:
+        """Let a video's tokens attend to each other.
+
+        Args:
+            tokens: (B, T, width).
+            mask: Valid snippets, bool, (B, T).
+            weights: Of the snippets as keys, (B, T); None for none.
+            frozen: Hold the parameters fixed.
+
+        Returns:
+            (B, T, width).
+        """
+        bias = key_bias(weights, mask)
+        if self.causal_video:
+            bias = bias + causal_bias(mask.shape[1], mask.device)
+        return _call(self.encoder, (tokens, bias), frozen=frozen)
+
+    def decode(
+        self, words: Tensor, replaced: Tensor, memory: Tensor, mask: Tensor, weights: Tensor, *, frozen: bool = False
+    ) -> Tensor:
+        """Return the logits of the words for M masks, (M, B, L, V).
+
+        Args:
+            words: Word vectors, (B, L, D).
+            replaced: Which words are not seen, bool, (B, L).
+            memory: What :meth:`encode` gave, (M B, T, width), or (B, T, width) for all masks.
+            mask: Valid snippets, bool, (B, T).
+            weights: M masks in [0, 1], (M, B, T).
+            frozen: Hold the parameters fixed.
+        """
+        bias = key_bias(weights.flatten(0, 1), mask.repeat(len(weights), 1))
+        logits = _call(self.decoder, (words, replaced, memory, bias), frozen=frozen)
+        return logits.unflatten(0, (len(weights), -1))
+
+
+def _call(module: nn.Module, arguments: tuple[Tensor, ...], *, frozen: bool) -> Tensor:
+    """Call a module, perhaps with parameters that get no gradient, which does not change the module."""
+    if not frozen:
+        return module(*arguments)
+    return functional_call(module, {name: value.detach() for name, value in module.named_parameters()}, arguments)

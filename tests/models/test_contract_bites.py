@@ -12,6 +12,7 @@ from mmwtal.models.layers import masked, temporal_mean
 from mmwtal.models.losses.base import BaseLoss
 from mmwtal.registry import MODELS
 from mmwtal.structures import LocalizerOutput
+from mmwtal.utils.errors import UserError
 
 from . import test_model_contract as contract
 from .contract_models import CONFIGS, training_progress
@@ -109,7 +110,7 @@ model = dict(
 
 @pytest.mark.parametrize('mistake', FAILS)
 def test_a_mistake_is_found(mistake: str, tmp_path: Path) -> None:
-    with pytest.raises((AssertionError, RuntimeError, ArithmeticError)):
+    with pytest.raises((AssertionError, RuntimeError, ArithmeticError, UserError)):
         run(mistake, *FAILS[mistake], tmp_path)
 
 

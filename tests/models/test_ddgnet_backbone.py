@@ -303,7 +303,9 @@ def test_modalities_of_different_width():
 
 @pytest.mark.parametrize(('width', 'modalities'), [(12, (4, 4)), (12, (12, 0)), (1, None), (13, None)])
 def test_one_modality_or_widths_that_do_not_add_up(width, modalities):
-    with pytest.raises(UserError, match=f'DDGNetBackbone needs features of two modalities: .*in_channels={width}.*backbone.modalities'):
+    with pytest.raises(
+        UserError, match=f'DDGNetBackbone needs features of two modalities: .*in_channels={width}.*backbone.modalities'
+    ):
         make(width=width, modalities=modalities)
 
 

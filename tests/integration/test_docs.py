@@ -29,7 +29,7 @@ def test_the_recipe_for_a_new_part(name: str, run_tool: Tool, gated: Path, small
     assert 'ok' in run_tool('check_config.py', gated / name).stdout
     options = ['--work-dir', tmp_path / 'w', '--data-root', small_data]
     run_tool('train.py', gated / name, *options, '--cfg-options', *SHORT, 'train_cfg.max_iters=2')
-    run_tool('test.py', gated / 'gated_synthetic.py', tmp_path / 'w', *options)
+    run_tool('test.py', gated / name, tmp_path / 'w', *options)
 
 
 def test_the_contract_of_a_model_outside_the_tree(gated: Path) -> None:

@@ -105,7 +105,7 @@ def _import_custom_modules(cfg: Config, origins: Origins) -> None:
     imports = wanted.get('imports') if isinstance(wanted, dict) else None
     names = [imports] if isinstance(imports, str) else imports
     well_formed = isinstance(names, list) and all(isinstance(name, str) for name in names)
-    if not well_formed or not wanted.keys() <= {'imports', 'allow_failed_imports'}:
+    if names is None or not well_formed or not wanted.keys() <= {'imports', 'allow_failed_imports'}:
         raise UserError(f"{at}: custom_imports must be dict(imports=['package.module', ...]), found {wanted!r}")
     try:
         import_modules_from_strings(**wanted)

@@ -38,7 +38,7 @@ from .contract_models import (
     training_progress,
     videos,
 )
-from .contract_rules import assert_same, broken
+from .contract_rules import assert_same, broken, check_segments
 
 CLOSE = {'rtol': 1e-4, 'atol': 1e-5}
 # The losses of a few videos may be sums of thousands, and their gradients differences of such sums.
@@ -189,20 +189,7 @@ def test_segments(case: Path, decoder: str, num_classes: int, scores: str) -> No
     predicted = model(**padded(videos()), data_samples=given, mode='predict')
     assert [sample.video_id for sample in predicted] == [sample.video_id for sample in given]
     for sample in predicted:
-        found = sample.pred_instances
-        start, end = found.segments.reshape(-1, 2).unbind(dim=1)
-        for sound, what in (
-            (found.segments.shape == (len(found.scores), 2), f'their shape is {tuple(found.segments.shape)}'),
-            (found.labels.shape == found.scores.shape, 'labels and scores differ in number'),
-            (found.labels.dtype == torch.int64, f'labels are {found.labels.dtype}'),
-            (found.segments.isfinite().all(), 'a boundary is not finite'),
-            (found.scores.isfinite().all(), 'a score is not finite'),
-            (((found.labels >= 0) & (found.labels < num_classes)).all(), f'a label is none of {num_classes} classes'),
-            ((start >= 0).all(), 'one starts before the video'),
-            ((start < end).all(), 'one ends where it starts, or before'),
-            ((end <= sample.timebase.duration).all(), 'one ends after the video'),
-        ):
-            assert sound, broken('Segments', what)
+        check_segments(sample.pred_instances, sample.timebase.duration, num_classes)
     if scores == 'from elsewhere':  # a model that has learnt nothing may be sure of no class
         count = sum(len(sample.pred_instances.scores) for sample in predicted)
         assert count > 0, broken('Segments', 'there is none for video scores of 1')
@@ -225,8 +212,8 @@ def test_amp(case: Path) -> None:
     assert_same(half, total, 'Precision', 'the loss under --amp is another', rtol=0.05, atol=0.01)
     attn = output.attn[output.mask]
     assert ((attn >= 0) & (attn <= 1)).all(), broken('Attention in [0, 1]', 'it is not under --amp')
-    finite = all(sample.pred_instances.scores.isfinite().all() for sample in predicted)
-    assert finite, broken('Precision', 'a score of a segment is not finite under --amp')
+    for sample in predicted:
+        check_segments(sample.pred_instances, sample.timebase.duration, NUM_CLASSES)
     wrapper.update_params(half)
     finite = all(parameter.isfinite().all() for parameter in model.parameters())
     assert finite, broken('Precision', 'an update under --amp makes weights that are not finite')

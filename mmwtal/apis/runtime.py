@@ -1,10 +1,13 @@
 """What a run needs of the machine: processes, precision, a folder that can be written."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
+from mmengine.logging import MMLogger, print_log
 from mmengine.runner import Runner
 
 from mmwtal.utils import compat
@@ -30,6 +33,33 @@ def prepare_runtime(cfg: Config, *, launcher: str = 'none') -> None:
         cfg.model_wrapper_cfg = wrapper
 
 
+class _TerseRunner(Runner):
+    """A Runner that writes the environment, the whole config and the table of hooks to its log file only.
+
+    mmengine logs these some 300 lines while it constructs the Runner, and nothing else but warnings.
+    """
+
+    def __init__(self, **arguments: Any) -> None:
+        self._silenced: dict[logging.Handler, int] = {}
+        try:
+            super().__init__(**arguments)
+        finally:
+            for handler, level in self._silenced.items():
+                handler.setLevel(level)
+        files = [handler.baseFilename for handler in self.logger.handlers if isinstance(handler, logging.FileHandler)]
+        if files:
+            print_log(f'environment, config and hooks are in {files[0]}', logger='current')
+
+    def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
+        """See mmengine's Runner."""
+        logger = super().build_logger(*args, **kwargs)
+        for handler in logger.handlers:
+            if isinstance(handler, logging.StreamHandler) and not isinstance(handler, logging.FileHandler):
+                self._silenced[handler] = handler.level
+                handler.setLevel(max(handler.level, logging.WARNING))
+        return logger
+
+
 def build_runner(cfg: Config) -> Runner:
     """Build the Runner and, where the config trains, its optimizer.
 
@@ -40,7 +70,7 @@ def build_runner(cfg: Config) -> Runner:
     if seed is not None and not 0 <= seed < 2**32:
         raise UserError(f'randomness.seed must be from 0 to 2^32 - 1, found {seed}')
     with refused_values():
-        runner = Runner.from_cfg(cfg)
+        runner = _TerseRunner.from_cfg(cfg)
         if runner.optim_wrapper is not None:
             runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
     return runner

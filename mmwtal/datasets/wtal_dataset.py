@@ -246,9 +246,10 @@ class WTALDataset(BaseDataset):
     def _join_prefix(self) -> None:
         root = Path(self.data_root).expanduser()
         if not root.is_dir():
-            raise UserError(
-                f'data root {root} is not a folder; give --data-root, or make it with tools/dataset_converters/'
-            )
+            # The folder that the quick configs name: what a newcomer runs first.
+            embedded = root.name == 'synthetic'
+            how = f'python tools/dataset_converters/synthetic.py {root}' if embedded else 'tools/dataset_converters/'
+            raise UserError(f'data root {root} is not a folder; give --data-root, or make it with {how}')
         self.data_root = str(root)
         self.ann_file = str(root / Path(self.ann_file).expanduser())
         if self.external_scores is not None:

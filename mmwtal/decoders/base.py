@@ -30,8 +30,12 @@ class BaseDecoder(ABC):
     def propose(self, output: LocalizerOutput, timebases: Sequence[Timebase]) -> list[Proposals]:
         """Return the proposals of each video, in the order in which they shall be listed.
 
+        Where ``output.video_scores`` is set, by a test that brings scores from elsewhere, they take the place of the
+        score of the video that the method would make of the output.
+
         Args:
-            output: The localizer's output.
+            output: The localizer's output as the model made it: its tensors may be on a GPU, and in bfloat16, which
+                numpy does not know.
             timebases: The time grid of each video, for what the method does in seconds.
         """
 

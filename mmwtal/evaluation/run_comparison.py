@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 
 from mmwtal.evaluation.runs import RunSet
-from mmwtal.evaluation.statistics import CONFIDENCE, PairedDifference, Spread, paired_difference, spread
+from mmwtal.evaluation.statistics import CONFIDENCE, PairedDifference, Spread, paired_difference, spread, student_t
 from mmwtal.evaluation.tables import Table
 from mmwtal.utils.errors import UserError
+
+_ENOUGH_PAIRS = 4
 
 ALLOWED = ('protocol', 'videos', 'selection')
 """What the runs may differ in where the user says so."""
@@ -175,7 +177,7 @@ def compare_runs(sets: Sequence[RunSet], *, allow: Collection[str] = ()) -> RunC
         if len(one.runs) == 1:
             remarks.append(f'{one.name} is one run: it has no standard deviation, and no interval can be stated')
     for one, difference in zip(sets[1:], differences, strict=True):
-        remarks += _unpaired(sets[0], one, difference)
+        remarks += [*_unpaired(sets[0], one, difference), *_few(difference)]
     return RunComparison(
         sets=tuple(sets),
         tious=tuple(tious),
@@ -243,6 +245,17 @@ def _unpaired(first: RunSet, other: RunSet, difference: Difference) -> list[str]
         hint = '; one pair has no interval' if common == 1 else ''
         return [f'{other.name} and {first.name} are paired over the common seeds alone ({seeds}): {counts}{hint}']
     return []
+
+
+def _few(difference: Difference) -> list[str]:
+    pairs = len(difference.seeds)
+    if not 1 < pairs < _ENOUGH_PAIRS:
+        return []
+    here, with_five = (student_t(CONFIDENCE, number - 1) for number in (pairs, 5))
+    return [
+        f'{difference.name}: an interval of {pairs} pairs says little: t is {here:.1f}, where five pairs have '
+        f'{with_five:.1f}; add seeds'
+    ]
 
 
 def _row(found: Spread, row: int) -> list[str]:

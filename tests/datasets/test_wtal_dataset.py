@@ -204,7 +204,8 @@ def test_an_empty_subset_names_those_present(data_root):
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        ({'data_root': '/nonexistent/data'}, '/nonexistent/data'),
+        ({'data_root': '/nonexistent/data'}, '/nonexistent/data is not a folder.*tools/dataset_converters/$'),
+        ({'data_root': 'no/synthetic'}, 'python tools/dataset_converters/synthetic.py no/synthetic$'),
         ({'ann_file': 'other.json'}, 'other.json does not exist'),
         ({'features': 'other'}, 'feature folder .*other does not exist'),
         ({'on_fault': 'ignore'}, 'on_fault'),

@@ -14,20 +14,22 @@ from .conftest import ROOT, SHORT, Tool
 @pytest.fixture
 def gated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder that the page tells to make, beside the checkout."""
-    module, config = re.findall(r'```python\n(.*?)```', (ROOT / 'docs/concepts.md').read_text(), flags=re.DOTALL)
     (tmp_path / 'mmwtal').symlink_to(ROOT)
     own = tmp_path / 'gated'
     own.mkdir()
-    (own / 'gated.py').write_text(module)
-    (own / 'gated_synthetic.py').write_text(config)
+    for text in re.findall(r'```python\n(.*?)```', (ROOT / 'docs/concepts.md').read_text(), flags=re.DOTALL):
+        (tmp_path / text.splitlines()[0].removeprefix('# ')).write_text(text)
+    assert len(list(own.iterdir())) == 4
     monkeypatch.setenv('PYTHONPATH', str(own), prepend=':')
     return own
 
 
-def test_the_recipe_for_a_new_part(run_tool: Tool, gated: Path, small_data: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize('name', ['gated_synthetic.py', 'pooled_synthetic.py'])
+def test_the_recipe_for_a_new_part(name: str, run_tool: Tool, gated: Path, small_data: Path, tmp_path: Path) -> None:
+    assert 'ok' in run_tool('check_config.py', gated / name).stdout
     options = ['--work-dir', tmp_path / 'w', '--data-root', small_data]
-    run_tool('train.py', gated / 'gated_synthetic.py', *options, '--cfg-options', *SHORT, 'train_cfg.max_iters=2')
-    run_tool('test.py', gated / 'gated_synthetic.py', tmp_path / 'w', *options)
+    run_tool('train.py', gated / name, *options, '--cfg-options', *SHORT, 'train_cfg.max_iters=2')
+    run_tool('test.py', gated / name, tmp_path / 'w', *options)
 
 
 def test_the_contract_of_a_model_outside_the_tree(gated: Path) -> None:

@@ -23,8 +23,9 @@ from mmwtal.utils.config.origin import load_config
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / 'configs'
-# The page whose example of a model outside the tree is one of the cases.
-EXAMPLE = ROOT / 'docs' / 'concepts.md'
+# The page whose examples of models outside the tree are among the cases, as if their configs lay below it.
+PAGE = ROOT / 'docs' / 'concepts.md'
+EXAMPLES = (PAGE / 'gated_synthetic.py', PAGE / 'pooled_synthetic.py')
 
 NUM_CLASSES, WIDTH, HIDDEN = 3, 12, 8
 # Videos of one batch: pairs, unequal lengths, the shortest ones that there are, and two without a partner.
@@ -38,8 +39,8 @@ def quick_configs() -> dict[str, Path]:
 
 
 def shipped_cases() -> list[Path]:
-    """Return the configs to test: of each base model the quick one and the recipes, and the example of the docs."""
-    cases = [EXAMPLE]
+    """Return the configs to test: of each base model the quick one and the recipes, and the examples of the docs."""
+    cases = list(EXAMPLES)
     for name, quick in quick_configs().items():
         recipes = (CONFIGS / name / f'{name}_{dataset}.py' for dataset in ('thumos14-i3d', 'activitynet12-i3d'))
         cases += [quick, *(path for path in recipes if path.is_file())]
@@ -48,22 +49,26 @@ def shipped_cases() -> list[Path]:
 
 @functools.cache
 def model_of(path: Path) -> dict[str, Any]:
-    """Return the model of a config, or of the example on a page of the docs; do not change it."""
-    if path.suffix != '.md':
+    """Return the model of a config, or of an example on a page of the docs; do not change it."""
+    if path not in EXAMPLES:
         return load_config(path)[0].model.to_dict()
-    module, config = re.findall(r'```python\n(.*?)```', path.read_text(), flags=re.DOTALL)
     with tempfile.TemporaryDirectory() as folder:
-        # The folders that the page tells to make: the checkout, and beside it one for the new model.
-        (Path(folder) / 'mmwtal').symlink_to(ROOT)
-        own = Path(folder) / 'gated'
-        own.mkdir()
-        (own / 'gated.py').write_text(module)
-        (own / 'gated_synthetic.py').write_text(config)
+        own = write_examples(Path(folder))
         sys.path.insert(0, str(own))
         try:
-            return load_config(own / 'gated_synthetic.py')[0].model.to_dict()
+            return load_config(own / path.name)[0].model.to_dict()
         finally:
             sys.path.remove(str(own))
+
+
+def write_examples(folder: Path) -> Path:
+    """Make the folders of the page, the checkout and beside it one for new models; return the latter."""
+    (folder / 'mmwtal').symlink_to(ROOT)
+    own = folder / 'gated'
+    own.mkdir()
+    for text in re.findall(r'```python\n(.*?)```', PAGE.read_text(), flags=re.DOTALL):
+        (folder / text.splitlines()[0].removeprefix('# ')).write_text(text)
+    return own
 
 
 def narrow(model: dict[str, Any], num_classes: int, in_channels: int) -> dict[str, Any]:

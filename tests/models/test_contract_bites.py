@@ -1,5 +1,6 @@
 """The contract test finds the mistakes that it is there for: each model here makes one, and fails."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,9 +13,12 @@ from mmwtal.models.layers import masked, temporal_mean
 from mmwtal.models.losses.base import BaseLoss
 from mmwtal.registry import MODELS
 from mmwtal.structures import LocalizerOutput
+from mmwtal.utils.errors import UserError
 
+from . import contract_rules
 from . import test_model_contract as contract
-from .contract_models import CONFIGS, training_progress
+from .contract_models import CONFIGS, ROOT, training_progress
+from .contract_rules import PAGE, SECTION, broken
 
 
 @MODELS.register_module()
@@ -93,6 +97,21 @@ FAILS = {
     'the first video': ('the_order_of_the_pairs_does_not_matter', ()),
 }
 
+# What the message calls the broken rule; torch or the model itself refuses what is left out here.
+RULES = {
+    'no mask between convolutions': 'Padding does not matter',
+    'a mask that is multiplied': 'Padding does not matter',
+    'a mean over the padding': 'Padding does not matter',
+    'a mean over the batch': 'Padding does not matter',
+    'chance in evaluation mode': 'Losses',
+    'a layer that is not used': 'Losses',
+    'a standard deviation of one snippet': 'Losses',
+    'a logit for an attention': 'Attention in [0, 1]',
+    'a mean over no label': 'Losses',
+    'a sum that grows with the padding': 'Padding does not matter',
+    'the first video': 'Losses',
+}
+
 
 def run(mistake: str, name: str, arguments: tuple, folder: Path) -> None:
     config = folder / 'careless.py'
@@ -109,8 +128,18 @@ model = dict(
 
 @pytest.mark.parametrize('mistake', FAILS)
 def test_a_mistake_is_found(mistake: str, tmp_path: Path) -> None:
-    with pytest.raises((AssertionError, RuntimeError, ArithmeticError)):
+    with pytest.raises((AssertionError, RuntimeError, ArithmeticError, UserError)) as caught:
         run(mistake, *FAILS[mistake], tmp_path)
+    if mistake in RULES:
+        assert broken(RULES[mistake], '').split(':')[0] in str(caught.value)
+
+
+def test_every_rule_that_a_message_names_is_on_the_page() -> None:
+    section = (ROOT / PAGE).read_text().split(f'### {SECTION}\n')[1].split('\n## ')[0]
+    stated = set(re.findall(r'^- \*\*(.*?)\.?\*\*', section, flags=re.MULTILINE))
+    messages = ''.join(Path(module.__file__).read_text() for module in (contract, contract_rules))
+    named = set(re.findall(r"(?:broken\(|, |= )'([A-Z][^']*)'", messages))
+    assert named - {SECTION} == stated
 
 
 def test_the_model_without_a_mistake_passes(tmp_path: Path) -> None:

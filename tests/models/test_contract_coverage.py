@@ -14,7 +14,7 @@ from mmwtal.models.heads.base import BaseHead
 from mmwtal.models.losses.base import BaseLoss
 from mmwtal.registry import DECODERS, MODELS
 
-from .contract_models import CONFIGS, EXAMPLE, model_of, quick_configs, shipped_cases
+from .contract_models import CONFIGS, EXAMPLES, model_of, quick_configs, shipped_cases
 
 
 def types_in(value: Any) -> Iterator[str]:
@@ -60,7 +60,7 @@ def test_every_base_model_has_a_quick_config(kind: type) -> None:
 
 def test_the_folder_of_every_quick_config_is_found() -> None:
     found = shipped_cases()
-    assert found[0] == EXAMPLE
+    assert tuple(found[: len(EXAMPLES)]) == EXAMPLES
     for name, quick in quick_configs().items():
         assert {quick, CONFIGS / name / f'{name}_thumos14-i3d.py'} <= set(found), (
             f'{name} has a quick config: add configs/{name}/{name}_thumos14-i3d.py'

@@ -1,7 +1,7 @@
 """What every base model keeps to, however it works inside.
 
-The models are those of the configs in ``configs/quick``, with their recipes, and the example of ``docs/concepts.md``: a
-new one is tested without a new test. A model outside the tree is tested with ``--model-config CONFIG``.
+The models are those of the configs in ``configs/quick``, with their recipes, and the examples of ``docs/concepts.md``:
+a new one is tested without a new test. A model outside the tree is tested with ``--model-config CONFIG``.
 """
 
 import copy
@@ -38,6 +38,7 @@ from .contract_models import (
     training_progress,
     videos,
 )
+from .contract_rules import assert_same, broken, check_segments
 
 CLOSE = {'rtol': 1e-4, 'atol': 1e-5}
 # The losses of a few videos may be sums of thousands, and their gradients differences of such sums.
@@ -69,20 +70,24 @@ def test_output(case: Path, num_classes: int, width: int) -> None:
         output = model(**batch)
         assert isinstance(output, LocalizerOutput)
         shape = tuple(batch['mask'].shape)
-        assert output.feat.shape[:2] == shape
-        assert output.feat.ndim == 3
-        assert output.attn.shape == (*shape, 1)
-        assert output.has_background in (True, False)
-        assert output.cas.shape == (*shape, num_classes + int(output.has_background))
+        assert output.feat.shape[:2] == shape, broken('Any size', f'feat is {tuple(output.feat.shape)} for {shape}')
+        assert output.feat.ndim == 3, broken('Any size', f'feat is {tuple(output.feat.shape)}, not (B, T, Db)')
+        assert output.attn.shape == (*shape, 1), broken('Any size', f'attn is {tuple(output.attn.shape)}')
+        assert output.has_background in (True, False), broken('Attention in [0, 1]', 'has_background is no bool')
+        expected = (*shape, num_classes + int(output.has_background))
+        assert output.cas.shape == expected, broken('Any size', f'cas is {tuple(output.cas.shape)}, not {expected}')
         assert output.num_classes == num_classes
-        assert torch.equal(output.mask, batch['mask'])
-        assert output.video_scores is None
-        assert output.feat.dtype == output.attn.dtype == output.cas.dtype == torch.float32
-        for values in (output.feat, output.attn, output.cas):
-            assert values[output.mask].isfinite().all()
+        assert torch.equal(output.mask, batch['mask']), broken('Padding does not matter', 'mask is not the one given')
+        assert output.video_scores is None, broken('Attention in [0, 1]', 'the model sets video_scores')
+        for name in ('feat', 'attn', 'cas'):
+            values = getattr(output, name)
+            assert values.dtype == torch.float32, broken('Precision', f'{name} is {values.dtype} for float32 features')
+            finite = values[output.mask].isfinite().all()
+            assert finite, broken('Any size', f'{name} is not finite for videos of {lengths} snippets')
         attn = output.attn[output.mask]
-        assert (attn >= 0).all()
-        assert (attn <= 1).all()
+        lowest, highest = attn.min().item(), attn.max().item()
+        assert lowest >= 0, broken('Attention in [0, 1]', f'its lowest value is {lowest}')
+        assert highest <= 1, broken('Attention in [0, 1]', f'its highest value is {highest}')
 
 
 def test_attention_and_sequence_use_no_labels_and_no_segments(case: Path) -> None:
@@ -99,13 +104,15 @@ def test_attention_and_sequence_use_no_labels_and_no_segments(case: Path) -> Non
     known = samples(rows)
     for sample in known:
         sample.gt_instances = InstanceData(segments=torch.tensor([[0.0, 1.0]]), labels=torch.tensor([0]))
-    torch.testing.assert_close(model(**batch, data_samples=known, mode='loss'), losses)
+    found = model(**batch, data_samples=known, mode='loss')
+    assert_same(found, losses, 'Attention in [0, 1]', 'the losses read segments')
     model(**batch, data_samples=samples(1 - rows), mode='loss')
     plain = model(**batch)
     assert len(outputs) == 3
     for output in outputs:
         for number, length in enumerate(LENGTHS):
-            torch.testing.assert_close(of_video(output, number, length), of_video(plain, number, length))
+            pair = (of_video(one, number, length) for one in (output, plain))
+            assert_same(*pair, 'Attention in [0, 1]', 'the output depends on the labels')
 
 
 @torch.no_grad()
@@ -120,10 +127,11 @@ def test_a_video_has_the_same_output_alone_and_in_any_batch(case: Path, fill: fl
     for place, video in enumerate(shuffled):
         expected = of_video(model(video[None]), 0, len(video))
         assert expected.keys() >= {'feat', 'attn', 'cas'}
-        torch.testing.assert_close(of_video(output, place, len(video)), expected, **CLOSE)
+        found = of_video(output, place, len(video))
+        assert_same(found, expected, 'Padding does not matter', f'padding of {fill} leaks into the output', **CLOSE)
         (alone,) = model(video[None], timed_samples([len(video)]), mode='predict')
         found, expected = (dict(sample.pred_instances.items()) for sample in (decoded[place], alone))
-        torch.testing.assert_close(found, expected, **CLOSE)
+        assert_same(found, expected, 'Padding does not matter', f'padding of {fill} leaks into the segments', **CLOSE)
 
 
 @pytest.mark.parametrize(('fill', 'more'), [(1e30, 0), (float('nan'), 0), (0.0, 6), (float('nan'), 6)])
@@ -131,8 +139,9 @@ def test_padding_changes_no_loss_and_no_gradient(case: Path, fill: float, more: 
     model, rows = build(case), label_rows(len(LENGTHS))
     losses, gradients = losses_and_gradients(model, padded(videos()), rows)
     other_losses, other_gradients = losses_and_gradients(model, padded(videos(), fill, more), rows)
-    torch.testing.assert_close(other_losses, losses, **CLOSE)
-    torch.testing.assert_close(other_gradients, gradients, **CLOSE_GRADIENTS)
+    rule, what = 'Padding does not matter', f'padding of {fill}, {more} snippets more, leaks into the'
+    assert_same(other_losses, losses, rule, f'{what} losses', **CLOSE)
+    assert_same(other_gradients, gradients, rule, f'{what} gradients', **CLOSE_GRADIENTS)
 
 
 def test_the_order_of_the_pairs_does_not_matter(case: Path) -> None:
@@ -140,8 +149,8 @@ def test_the_order_of_the_pairs_does_not_matter(case: Path) -> None:
     order = [4, 5, 0, 1, 2, 3]
     losses, gradients = losses_and_gradients(model, padded(videos()[:6]), rows)
     others = losses_and_gradients(model, padded([videos()[index] for index in order]), rows[order])
-    torch.testing.assert_close(others[0], losses, **CLOSE)
-    torch.testing.assert_close(others[1], gradients, **CLOSE_GRADIENTS)
+    assert_same(others[0], losses, 'Losses', 'they depend on the order of the pairs', **CLOSE)
+    assert_same(others[1], gradients, 'Losses', 'gradients depend on the order of the pairs', **CLOSE_GRADIENTS)
 
 
 @pytest.mark.parametrize('name', BATCHES)
@@ -151,18 +160,19 @@ def test_losses_are_finite_scalars_that_reach_every_parameter(case: Path, name: 
     model = build(case)
     expected = model(**padded(videos()), data_samples=samples(label_rows(len(LENGTHS))), mode='loss').keys()
     losses = model(**batch, data_samples=samples(rows), mode='loss')
-    assert any('loss' in key for key in losses)
-    assert losses.keys() == expected, 'the loss terms depend on the batch'
+    assert any('loss' in key for key in losses), broken('Losses', f'no key of {list(losses)} has "loss" in it')
+    assert losses.keys() == expected, broken('Losses', f'the terms {list(losses)} depend on the batch')
     for key, value in losses.items():
-        assert value.shape == (), key
-        assert value.isfinite(), key
-    torch.testing.assert_close(model(**batch, data_samples=samples(rows), mode='loss'), losses)
+        assert value.shape == (), broken('Losses', f'{key} has the shape {tuple(value.shape)}')
+        assert value.isfinite(), broken('Losses', f'{key} is {value.item()}')
+    again = model(**batch, data_samples=samples(rows), mode='loss')
+    assert_same(again, losses, 'Losses', 'they differ when computed twice in evaluation mode')
     for training in (False, True):
         _, gradients = losses_and_gradients(model.train(training), batch, rows)
         unused = [key for key, value in gradients.items() if value is None]
-        assert not unused, f'several processes would fail: no loss reaches {unused}'
+        assert not unused, broken('Losses', f'several processes would fail, no loss reaches {unused}')
         infinite = [key for key, value in gradients.items() if not value.isfinite().all()]
-        assert not infinite, f'the gradient is not finite: {infinite}'
+        assert not infinite, broken('Losses', f'the gradient is not finite: {infinite}')
 
 
 @torch.no_grad()
@@ -179,18 +189,10 @@ def test_segments(case: Path, decoder: str, num_classes: int, scores: str) -> No
     predicted = model(**padded(videos()), data_samples=given, mode='predict')
     assert [sample.video_id for sample in predicted] == [sample.video_id for sample in given]
     for sample in predicted:
-        found = sample.pred_instances
-        assert found.segments.shape == (len(found.scores), 2)
-        assert found.labels.shape == found.scores.shape
-        assert found.labels.dtype == torch.int64
-        assert found.segments.isfinite().all()
-        assert found.scores.isfinite().all()
-        assert ((found.labels >= 0) & (found.labels < num_classes)).all()
-        assert (found.segments[:, 0] >= 0).all()
-        assert (found.segments[:, 0] < found.segments[:, 1]).all()
-        assert (found.segments[:, 1] <= sample.timebase.duration).all()
+        check_segments(sample.pred_instances, sample.timebase.duration, num_classes)
     if scores == 'from elsewhere':  # a model that has learnt nothing may be sure of no class
-        assert sum(len(sample.pred_instances.scores) for sample in predicted) > 0
+        count = sum(len(sample.pred_instances.scores) for sample in predicted)
+        assert count > 0, broken('Segments', 'there is none for video scores of 1')
 
 
 def test_amp(case: Path) -> None:
@@ -202,15 +204,19 @@ def test_amp(case: Path) -> None:
         output = model(**batch)
         with torch.no_grad():
             predicted = model(**batch, data_samples=timed_samples(LENGTHS), mode='predict')
-    assert output.attn.dtype == torch.bfloat16 or output.cas.dtype == torch.bfloat16, 'nothing ran in bfloat16'
-    assert {value.dtype for value in losses.values()} == {torch.float32}
+    ran = output.attn.dtype == torch.bfloat16 or output.cas.dtype == torch.bfloat16
+    assert ran, broken('Precision', 'nothing ran in bfloat16 under --amp')
+    for name, value in losses.items():
+        assert value.dtype == torch.float32, broken('Precision', f'{name} is {value.dtype} under --amp')
     half, _ = model.parse_losses(losses)
-    torch.testing.assert_close(half, total, rtol=0.05, atol=0.01)
+    assert_same(half, total, 'Precision', 'the loss under --amp is another', rtol=0.05, atol=0.01)
     attn = output.attn[output.mask]
-    assert ((attn >= 0) & (attn <= 1)).all()
-    assert all(sample.pred_instances.scores.isfinite().all() for sample in predicted)
+    assert ((attn >= 0) & (attn <= 1)).all(), broken('Attention in [0, 1]', 'it is not under --amp')
+    for sample in predicted:
+        check_segments(sample.pred_instances, sample.timebase.duration, NUM_CLASSES)
     wrapper.update_params(half)
-    assert all(parameter.isfinite().all() for parameter in model.parameters())
+    finite = all(parameter.isfinite().all() for parameter in model.parameters())
+    assert finite, broken('Precision', 'an update under --amp makes weights that are not finite')
 
 
 def test_float64(case: Path) -> None:
@@ -218,15 +224,19 @@ def test_float64(case: Path) -> None:
     losses, gradients = losses_and_gradients(model, padded(videos()), rows)
     double = [video.double() for video in videos()]
     exact, exact_gradients = losses_and_gradients(model.double(), padded(double), rows)
-    torch.testing.assert_close(losses, exact, **CLOSE, check_dtype=False)
+    assert_same(losses, exact, 'Precision', 'losses differ in float64', **CLOSE, check_dtype=False)
     assert {value.dtype for value in exact_gradients.values()} == {torch.float64}
-    torch.testing.assert_close(gradients, exact_gradients, **CLOSE_GRADIENTS, check_dtype=False)
+    what = 'gradients differ in float64'
+    assert_same(gradients, exact_gradients, 'Precision', what, **CLOSE_GRADIENTS, check_dtype=False)
 
 
 def test_one_modality_or_two(case: Path) -> None:
     model = build(case)
     takes_apart = 'modalities' in inspect.signature(type(model.backbone)).parameters
-    assert (model.backbone.modalities is not None) == takes_apart
+    stated = model.backbone.modalities is not None
+    assert stated == takes_apart, broken(
+        'Any size', f'modalities is {"set" if stated else "None"}, the argument not so'
+    )
 
     def data(**modalities: int) -> SimpleNamespace:
         classes = tuple(map(str, range(NUM_CLASSES)))
@@ -271,7 +281,8 @@ def test_training_lowers_the_loss(case: Path) -> None:
         total.backward()
         optimizer.step()
         totals.append(total.item())
-    assert totals[-1] < totals[0] - 1e-3
+    what = f'15 steps on one batch lead from {totals[0]} to {totals[-1]}'
+    assert totals[-1] < totals[0] - 1e-3, broken('Losses', what)
 
 
 @pytest.fixture(scope='session')
@@ -284,6 +295,7 @@ def test_two_processes_are_one_with_the_whole_batch(case: Path, two_processes: l
     # The first process has two of the three pairs, the second has the video without labels.
     losses, gradients = losses_and_gradients(build(case), padded(videos()), label_rows(len(LENGTHS)))
     for found_losses, found_gradients in (found[str(case)] for found in two_processes):
-        torch.testing.assert_close(found_losses, losses, **CLOSE)
+        rule, what = 'Several processes', 'of two processes differ from those of one with the whole batch'
+        assert_same(found_losses, losses, rule, f'losses {what}', **CLOSE)
         by_name = {name.removeprefix('wrapped.module.'): value for name, value in found_gradients.items()}
-        torch.testing.assert_close(by_name, gradients, **CLOSE_GRADIENTS)
+        assert_same(by_name, gradients, rule, f'gradients {what}', **CLOSE_GRADIENTS)

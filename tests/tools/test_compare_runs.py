@@ -87,7 +87,8 @@ def test_figures_by_hand(runs: Callable[..., Path], call: Callable[..., str], tm
         'protocol wtal_grid (hash aaa)',
     ):
         assert expected in text
-    assert 'note: ' not in text
+    few = 'note: b: an interval of 3 pairs says little: t is 4.3, where five pairs have 2.8; add seeds'
+    assert [line for line in text.splitlines() if line.startswith('note: ')] == [few]
     content = json.loads((tmp_path / 'c.json').read_text())
     assert [one['name'] for one in content['runs']] == ['a', 'b']
     assert content['runs'][0]['mean']['mAP'] == [43, 41]
@@ -105,6 +106,13 @@ def test_figures_by_hand(runs: Callable[..., Path], call: Callable[..., str], tm
     markdown = (tmp_path / 'c.md').read_text()
     assert '| average | +2.00 [-0.48, +4.48] |' in markdown
     assert '| run | 44.00 ± 2.00 | +2.00 [-0.48, +4.48] |' in markdown
+
+
+def test_little_is_said_of_few_pairs_alone(runs: Callable[..., Path], call: Callable[..., str]) -> None:
+    averages = {seed: 40.0 + seed for seed in range(4)}
+    assert 'note: ' not in call(runs('a', averages), runs('b', {seed: 50.0 - seed for seed in averages}))
+    two = call(runs('c', {0: 40.0, 1: 42.0}), runs('d', {0: 41.0, 1: 44.0}))
+    assert 'note: d: an interval of 2 pairs says little: t is 12.7, where five pairs have 2.8; add seeds' in two
 
 
 def test_a_constant_lead_is_certain_though_runs_vary(runs: Callable[..., Path]) -> None:

@@ -90,6 +90,7 @@ def test_a_seed_that_fails_does_not_stop_the_others(first: subprocess.CompletedP
     assert 'Traceback' not in first.stderr
     assert 'seed 1: training FAILED' in first.stdout
     assert read_runs(undisturbed).seeds == (0, 2)
+    assert f'\n--cfg-options {" ".join(SHORT)}\n' in first.stdout
 
 
 def test_each_seed_is_a_run_of_its_own(undisturbed: Path) -> None:
@@ -120,6 +121,9 @@ def test_the_summary_is_what_its_runs_make_and_names_no_machine(undisturbed: Pat
     markdown = (undisturbed / 'summary.md').read_text()
     assert '| mean |' in markdown
     assert summary['video_list_hash'] in markdown
+    options = f'--cfg-options {" ".join(SHORT)}'
+    assert options in markdown.splitlines()
+    assert summary['cfg_options'] == SHORT
 
 
 def test_an_interrupted_run_goes_on_and_ends_alike(
@@ -195,6 +199,26 @@ def test_settings_bind_results_whose_checkpoints_were_deleted(tool: ModuleType, 
     (tmp_path / 'seed_0' / 'result.json').touch()
     with pytest.raises(UserError, match=r"data_root.0: 'other', 'earlier'"):
         tool._check_settings(file, {'data_root': ['other']})
+
+
+def test_changed_code_of_the_users_own_is_refused(
+    tool: ModuleType, call: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, work_dir = tmp_path / 'own', tmp_path / 'w'
+    own.mkdir()
+    (own / 'wtal_seeded.py').write_text('RATE = 1\n')
+    (own / 'own.py').write_text(f"_base_ = [{str(ROOT / CONFIG)!r}]\ncustom_imports = dict(imports=['wtal_seeded'])\n")
+    monkeypatch.syspath_prepend(own)
+    monkeypatch.setattr(sys.modules[__name__], 'CONFIG', str(own / 'own.py'))
+    monkeypatch.setattr(tool, 'run_jobs', lambda *_, **__: [])
+    monkeypatch.setattr(tool, '_sum_up', lambda *_: None)
+    call(work_dir, '--seeds', '0')
+    (work_dir / 'seed_0' / 'iter_1.pth').touch()
+    call(work_dir, '--seeds', '0')
+    (own / 'wtal_seeded.py').write_text('RATE = 2\n')
+    message = call(work_dir, '--seeds', '0', code=2)
+    assert 'source of custom_imports.wtal_seeded: ' in message
+    assert 'choose another --work-dir' in message
 
 
 def test_children_of_a_killed_run_keep_the_folder_locked(

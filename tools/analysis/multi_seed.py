@@ -20,7 +20,7 @@ from mmengine.config import Config
 
 from mmwtal.evaluation.runs import RESULT_NAME, SUMMARY_NAME, Run, RunSet, read_runs, to_text
 from mmwtal.utils.cli import run_tool
-from mmwtal.utils.config.digest import changed_values, config_content, config_sha256
+from mmwtal.utils.config.digest import changed_values, config_content, config_sha256, imports_sha256
 from mmwtal.utils.config.options import add_cfg_options
 from mmwtal.utils.errors import UserError
 from mmwtal.utils.files import real_path, write_atomically
@@ -152,12 +152,14 @@ def _locked(folder: Path) -> Iterator[int]:
 def _settings(args: argparse.Namespace, cfg: Config) -> dict[str, Any]:
     """Return what all runs of a folder have in common."""
     loaders = [cfg[key]['dataset'].get('data_root') for key in ('train_dataloader', 'test_dataloader') if cfg.get(key)]
-    return {
+    settings = {
         'data_root': sorted({os.path.abspath(root) for root in loaders if root is not None}),
         'select_on_test': args.select_on_test,
         'load_from': cfg.get('load_from'),
         'config': config_content(cfg),
     }
+    hashes = imports_sha256(cfg)
+    return {**settings, 'source of custom_imports': hashes} if hashes else settings
 
 
 def _check_settings(file: Path, settings: dict[str, Any]) -> None:
@@ -251,12 +253,16 @@ def _sum_up(args: argparse.Namespace, folder: Path, threads: int) -> None:
     config = Path(args.config).resolve()
     name = str(config.relative_to(REPOSITORY)) if config.is_relative_to(REPOSITORY) else config.name
     origin = {**found.origin, 'config': name, 'command': _command(args, name, found.seeds), 'threads': threads}
+    options = shlex.join(args.cfg_options_words) if args.cfg_options else ''
+    if options:
+        origin['cfg_options'] = list(args.cfg_options_words)
     summary = RunSet(name=found.name, facts=found.facts, origin=origin, runs=found.runs)
+    heading = summary.heading() + (f'\n--cfg-options {options}' if options else '')
     print()
-    print(summary.heading())
+    print(heading)
     print(summary.table().text())
     _write(folder / SUMMARY_NAME, to_text(summary.to_dict()))
-    _write((folder / SUMMARY_NAME).with_suffix('.md'), f'{summary.heading()}\n\n{summary.table().markdown()}\n')
+    _write((folder / SUMMARY_NAME).with_suffix('.md'), f'{heading}\n\n{summary.table().markdown()}\n')
     if args.out is not None:
         _write(args.out, to_text(summary.to_dict()))
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mmwtal.structures import LocalizerOutput
+from mmwtal.utils.errors import UserError
 
 
 def full_precision(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -50,8 +51,18 @@ class BaseLoss(nn.Module, ABC):
 
         Returns:
             A scalar with a graph.
+
+        Raises:
+            UserError: If the term is not a scalar: mmengine would add up its mean, and hide the mistake.
         """
-        return self.loss_weight * self.compute(output, labels)
+        term = self.compute(output, labels)
+        if not isinstance(term, Tensor) or term.ndim:
+            found = f'a tensor of shape {tuple(term.shape)}' if isinstance(term, Tensor) else repr(term)
+            raise UserError(
+                f'{type(self).__name__}.compute: expected a scalar, a tensor of shape (), found {found}; take the mean '
+                'over the videos'
+            )
+        return self.loss_weight * term
 
     @abstractmethod
     def compute(self, output: LocalizerOutput, labels: Tensor) -> Tensor:

@@ -31,7 +31,7 @@ def inspect_config(cfg: Config, origins: Origins | None = None) -> ConfigReport:
     """
     report = ConfigReport()
     origins = origins or Origins()
-    _check_keys(cfg, origins, Walker(origins, report), report)
+    _check_keys(cfg, origins, Walker(origins, report, imports_own=bool(cfg.get('custom_imports'))), report)
     _check_presence(cfg, origins, report)
     _check_default_hooks(cfg.get('default_hooks'), origins, report)
     _check_dataloaders(cfg, origins, report)

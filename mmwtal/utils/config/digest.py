@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
@@ -42,6 +44,30 @@ def config_sha256(cfg: Config) -> str:
     so that it can be compared with that of a config file, without data or checkpoint.
     """
     return hashlib.sha256(json.dumps(config_content(cfg), sort_keys=True).encode()).hexdigest()
+
+
+def imports_sha256(cfg: Config) -> dict[str, str]:
+    """Return the hash of the source of each module that a config imports with ``custom_imports``.
+
+    That of a package covers every ``.py`` file in it. What a module imports in turn is not covered.
+
+    Args:
+        cfg: A config whose ``custom_imports`` have been imported.
+    """
+    names = (cfg.get('custom_imports') or {}).get('imports') or []
+    hashes = {}
+    for name in [names] if isinstance(names, str) else names:
+        module = sys.modules.get(name)  # None: a failed import that the config allows
+        folders = [Path(folder) for folder in getattr(module, '__path__', [])]
+        own = getattr(module, '__file__', None)  # None: a module of the interpreter's own
+        files = [(folder, path) for folder in folders for path in sorted(folder.rglob('*.py'))]
+        if not folders and own is not None:
+            files = [(Path(own).parent, Path(own))]
+        digest = hashlib.sha256()
+        for folder, path in files:
+            digest.update(f'{path.relative_to(folder)} {hashlib.sha256(path.read_bytes()).hexdigest()}\n'.encode())
+        hashes[name] = digest.hexdigest()
+    return hashes
 
 
 def changed_values(ours: Any, theirs: Any, path: str = '') -> Iterator[str]:

@@ -105,13 +105,27 @@ def _import_custom_modules(cfg: Config, origins: Origins) -> None:
     imports = wanted.get('imports') if isinstance(wanted, dict) else None
     names = [imports] if isinstance(imports, str) else imports
     well_formed = isinstance(names, list) and all(isinstance(name, str) for name in names)
-    if not well_formed or not wanted.keys() <= {'imports', 'allow_failed_imports'}:
+    if names is None or not well_formed or not wanted.keys() <= {'imports', 'allow_failed_imports'}:
         raise UserError(f"{at}: custom_imports must be dict(imports=['package.module', ...]), found {wanted!r}")
     try:
         import_modules_from_strings(**wanted)
     except (ImportError, SyntaxError) as error:
         cause = error.__cause__ or error.__context__ or error
-        raise UserError(
-            f'{at}: custom_imports {imports!r} cannot be imported ({cause}); the folder that holds the '
-            'module or package must be on PYTHONPATH'
-        ) from error
+        raise UserError(f'{at}: custom_imports {imports!r} cannot be imported: {_cure(cause, names)}') from error
+
+
+def _cure(cause: BaseException, names: Sequence[str]) -> str:
+    """Return why modules cannot be imported, and how to mend it: the module is absent, or it is there and fails."""
+    if isinstance(cause, SyntaxError):
+        shown = f': {cause.text.strip()}' if cause.text and cause.text.strip() else ''
+        return f'{Origin(cause.filename or "", cause.lineno)}: syntax error, {cause.msg}{shown}'
+    for name in names:
+        if name.endswith('.py') or '/' in name:
+            module = name.removesuffix('.py').strip('./').replace('/', '.')
+            return f"name the module, without .py, not its file: imports=['{module}']"
+    wanted = {'.'.join(name.split('.')[:depth]) for name in names for depth in range(1, name.count('.') + 2)}
+    if isinstance(cause, ModuleNotFoundError) and cause.name in wanted:
+        return f'no module {cause.name} is found; the folder that holds the module or package must be on PYTHONPATH'
+    frames = [frame for frame in traceback.extract_tb(cause.__traceback__) if not frame.filename.startswith('<')]
+    at = f'{Origin(frames[-1].filename, frames[-1].lineno)}: ' if frames else ''
+    return f'{at}{cause}'

@@ -46,12 +46,15 @@ class ConfigReport:
             self.problems.append(ConfigProblem(key, message, match, origin))
 
     def misspelt(
-        self, path: Sequence[Key], message: str, name: str, valid: Iterable[str], origin: Origin
+        self, path: Sequence[Key], message: str, name: str, valid: Iterable[str], origin: Origin, hint: str = ''
     ) -> str | None:
-        """Add a problem about a name that is none of the valid ones; return the nearest of them."""
+        """Add a problem about a name that is none of the valid ones; return the nearest of them.
+
+        A hint ends the message.
+        """
         valid = list(valid)
         match = nearest(name, valid)
-        self.wrong(path, message + did_you_mean(name, valid), origin, match)
+        self.wrong(path, message + did_you_mean(name, valid) + hint, origin, match)
         return match
 
     def is_meant(self, path: Sequence[Key]) -> bool:

@@ -1,5 +1,6 @@
 """Compares the dicts of a config, from the outside in, with what will be built from them."""
 
+import inspect
 from dataclasses import replace
 from typing import Any
 
@@ -22,11 +23,14 @@ class Walker:
     Args:
         origins: Where the values of the config were written.
         report: Where the findings go.
+        imports_own: Whether the config has ``custom_imports``; without them a name that is not known may be that of a
+            class of the user's own.
     """
 
-    def __init__(self, origins: Origins, report: ConfigReport) -> None:
+    def __init__(self, origins: Origins, report: ConfigReport, *, imports_own: bool) -> None:
         self._origins = origins
         self._report = report
+        self._hint = '' if imports_own else ' (a class of your own needs custom_imports = dict(imports=[MODULE]))'
 
     def value(self, path: Path, value: Any, annotation: Any) -> bool:
         """Check a value against the annotation of the argument that it is for, and return whether it suits."""
@@ -58,6 +62,7 @@ class Walker:
         target: Any = slot.default
         if slot.typed and 'type' in node:
             target = self._type((*path, 'type'), node['type'], slot)
+            self._complete((*path, 'type'), target)
         elif target is None:
             message = "has no 'type'"
             key = nearest('type', map(str, node))
@@ -125,8 +130,18 @@ class Walker:
             names = names_in(expected)
             self._report.misspelt(path, f"'{kind}' cannot be imported", kind.rpartition('.')[2], names, at)
         else:
-            self._report.misspelt(path, f"{what} is registered as '{kind}'", kind, names_in(expected), at)
+            message = f"{what} is registered as '{kind}'"
+            self._report.misspelt(path, message, kind, names_in(expected), at, hint=self._hint)
         return None
+
+    def _complete(self, path: Path, target: Any) -> None:
+        """Check that a class has every method that its base class leaves to it."""
+        if not inspect.isabstract(target):
+            return
+        for name in sorted(target.__abstractmethods__):
+            base = next(owner for owner in reversed(target.__mro__) if name in vars(owner))
+            message = f'{target.__name__} lacks the method {name}, which {base.__name__} asks of its subclasses'
+            self._report.wrong(path, message, self._origins.value(path))
 
     def _arguments(self, path: Path, node: dict, slot: Slot, target: Any, arguments: Arguments) -> None:
         if slot.first_given:

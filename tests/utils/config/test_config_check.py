@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from mmengine.config import Config
 
 from mmwtal import registry
+from mmwtal.decoders.base import BaseDecoder
 from mmwtal.utils.config.check import check_config, require_valid_config
 from mmwtal.utils.errors import UserError
 
@@ -146,6 +147,31 @@ def test_a_class_outside_the_tree(check, tmp_path, monkeypatch):
         assert [(p.path, p.nearest) for p in problems] == [('model.head.losses.loss_x.alfa', 'alpha')]
     finally:
         registry.MODELS.module_dict.pop('OutsideLoss')
+
+
+def test_an_unknown_class_without_custom_imports(check):
+    (problem,) = check(('model.py', "'ToyDecoder'", "'OwnDecoder'")).problems
+    assert problem.message.startswith("no decoder is registered as 'OwnDecoder'")
+    assert problem.message.endswith(' (a class of your own needs custom_imports = dict(imports=[MODULE]))')
+    spoilt = (
+        ('model.py', "'ToyDecoder'", "'OwnDecoder'"),
+        ('leaf.py', 'model = ', "custom_imports = dict(imports=['os'])\nmodel = "),
+    )
+    (problem,) = check(*spoilt).problems
+    assert 'custom_imports' not in problem.message
+
+
+def test_a_class_that_lacks_a_method(check):
+    class ToyUnfinished(BaseDecoder):
+        def proposals(self) -> None: ...
+
+    registry.DECODERS.register_module(module=ToyUnfinished)
+    try:
+        (problem,) = check(('model.py', "type='ToyDecoder', thresholds=[0.1, 0.2]", "type='ToyUnfinished'")).problems
+    finally:
+        registry.DECODERS.module_dict.pop('ToyUnfinished')
+    assert problem.path == 'model.decoder.type'
+    assert problem.message == 'ToyUnfinished lacks the method propose, which BaseDecoder asks of its subclasses'
 
 
 def every_path(node, path=()):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmwtal.apis.settings import prepare_config
-from mmwtal.utils.config.digest import changed_values, config_content, config_sha256
+from mmwtal.utils.config.digest import changed_values, config_content, config_sha256, imports_sha256
 
 QUICK = Path(__file__).resolve().parents[3] / 'configs' / 'quick' / 'co2net_synthetic.py'
 
@@ -61,3 +61,25 @@ def test_changed_values_are_none_exactly_where_contents_are_equal(ours: object, 
 
 def test_a_key_that_is_absent_is_said_to_be() -> None:
     assert list(changed_values({'a': {'b': None}}, {'a': {}})) == ['a.b: None, nothing']
+
+
+def test_the_source_of_custom_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / 'wtal_digested_package'
+    package.mkdir()
+    (package / '__init__.py').write_text('')
+    (package / 'inner.py').write_text('RATE = 1\n')
+    (tmp_path / 'wtal_digested.py').write_text('RATE = 1\n')
+    monkeypatch.syspath_prepend(tmp_path)
+    config = tmp_path / 'own.py'
+    config.write_text(
+        f"_base_ = ['{QUICK}']\ncustom_imports = dict(imports=['wtal_digested', 'wtal_digested_package', 'sys'])\n"
+    )
+    assert imports_sha256(prepare_config(QUICK)) == {}
+    cfg = prepare_config(config)
+    before = imports_sha256(cfg)
+    assert list(before) == ['wtal_digested', 'wtal_digested_package', 'sys']
+    assert imports_sha256(cfg) == before
+    (package / 'inner.py').write_text('RATE = 2\n')
+    assert [name for name, value in imports_sha256(cfg).items() if value != before[name]] == ['wtal_digested_package']
+    (tmp_path / 'wtal_digested.py').write_text('RATE = 2\n')
+    assert len(set(imports_sha256(cfg).items()) - set(before.items())) == 2

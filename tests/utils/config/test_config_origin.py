@@ -211,7 +211,7 @@ def test_paths_are_shown_from_the_current_folder(write, tmp_path, monkeypatch):
         ('from .base import *\n', ['leaf.py:1: ', '_base_ = [...]']),
         (
             "custom_imports = dict(imports=['no_such_module_x'])\n",
-            ['leaf.py:1: ', "No module named 'no_such_module_x'"],
+            ['leaf.py:1: ', 'no module no_such_module_x'],
         ),
         ("custom_imports = dict(import_=['x'])\n", ['leaf.py:1: custom_imports must be dict(imports=']),
         ('custom_imports = dict(imports=[3])\n', ['leaf.py:1: custom_imports must be dict(imports=']),
@@ -249,6 +249,39 @@ def test_custom_imports_are_imported(write, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     load_config(write('leaf.py', "custom_imports = dict(imports=['wtal_test_plugin'])\n"))
     assert sys.modules.pop('wtal_test_plugin').LOADED
+
+
+@pytest.mark.parametrize(
+    ('name', 'text', 'words', 'without'),
+    [
+        ('wtal_absent', None, ['no module wtal_absent', 'on PYTHONPATH'], 'wtal_absent.py'),
+        ('wtal_own.py', 'x = 1\n', ["imports=['wtal_own']", 'without .py'], 'PYTHONPATH'),
+        ('wtal_dir/wtal_own.py', 'x = 1\n', ["imports=['wtal_dir.wtal_own']"], 'PYTHONPATH'),
+        (
+            'wtal_syntax',
+            'x = 1\nclass A(B)\n    pass\n',
+            ['wtal_syntax.py:2: syntax error', 'class A(B)'],
+            'PYTHONPATH',
+        ),
+        ('wtal_needs', 'import wtal_lacking\n', ['wtal_needs.py:1', "No module named 'wtal_lacking'"], 'PYTHONPATH'),
+        (
+            'wtal_name',
+            'from mmwtal.models.layers import maskd\n',
+            ['wtal_name.py:1', "import name 'maskd'"],
+            'PYTHONPATH',
+        ),
+    ],
+)
+def test_custom_imports_that_fail_name_the_cure(write, tmp_path, monkeypatch, name, text, words, without):
+    monkeypatch.syspath_prepend(tmp_path)
+    if text is not None:
+        (tmp_path / f'{name.removesuffix(".py").rpartition("/")[2]}.py').write_text(text)
+    with pytest.raises(UserError) as caught:
+        load_config(write('leaf.py', f'custom_imports = dict(imports=[{name!r}])\n'))
+    message = str(caught.value)
+    for word in ['leaf.py:1: custom_imports', *words]:
+        assert word in message
+    assert without not in message
 
 
 def test_a_value_replaced_later_comes_from_the_command_line(write):

@@ -10,7 +10,8 @@ from mmwtal.utils.config.origin import load_config
 
 from .conftest import ROOT, Tool
 
-QUICK = sorted((ROOT / 'configs' / 'quick').glob('*.py'))
+FOLDER = ROOT / 'configs' / 'quick'
+QUICK = sorted(path for path in FOLDER.glob('*.py') if (FOLDER / 'results' / f'{path.stem}.json').is_file())
 IN_EVERY_RUN = 'co2net_synthetic'
 PARAMETERS = [
     pytest.param(path, id=path.stem, marks=() if path.stem == IN_EVERY_RUN else pytest.mark.slow) for path in QUICK

@@ -11,7 +11,7 @@ from mmwtal.decoders.base import BaseDecoder, Proposals
 from mmwtal.decoders.grouping import group_runs
 from mmwtal.decoders.nms import SoftNMS
 from mmwtal.decoders.outer_inner import outer_inner_contrast
-from mmwtal.decoders.pooling import video_scores
+from mmwtal.decoders.pooling import likely_classes, video_scores
 from mmwtal.registry import DECODERS, build_module
 from mmwtal.structures import LocalizerOutput, Timebase
 
@@ -74,9 +74,7 @@ class MultiThresholdDecoder(BaseDecoder):
 
     def _propose_video(self, activation: np.ndarray, attn: np.ndarray, video_score: np.ndarray) -> Proposals:
         """Decode one video: ``activation`` (T, C or C + 1), ``attn`` (T,), ``video_score`` (C,)."""
-        labels = np.flatnonzero(video_score >= self.class_threshold)
-        if labels.size == 0:
-            labels = np.array([video_score.argmax()])
+        labels = likely_classes(video_score, threshold=self.class_threshold)
         active = attn > self.attn_thresholds[:, None]
         if self.skip_lone_first_snippet:
             active = active[active[:, 1:].any(axis=1)]

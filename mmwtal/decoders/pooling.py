@@ -1,5 +1,6 @@
 """Pooling over time to the level of the video: what training and decoding have in common."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -63,3 +64,9 @@ def video_scores(activation: Tensor, mask: Tensor, *, ratio: float, has_backgrou
     """
     scores = topk_mean(activation, mask, ratio=ratio).softmax(dim=-1)
     return scores[:, :-1] if has_background else scores
+
+
+def likely_classes(scores: np.ndarray, *, threshold: float) -> np.ndarray:
+    """Return the classes of a video whose score (C,) reaches a threshold, or else the best one, int64."""
+    labels = np.flatnonzero(scores >= threshold)
+    return labels if labels.size else np.array([scores.argmax()])

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mmwtal.decoders.dense import DenseDecoder, Gate, min_max, on_cpu, rescale
 from mmwtal.decoders.nms import HardNMS
-from mmwtal.decoders.pooling import check_ratios, topk_mean
+from mmwtal.decoders.pooling import check_ratios, likely_classes, topk_mean
 from mmwtal.registry import DECODERS
 from mmwtal.structures import LocalizerOutput
 
@@ -90,7 +90,5 @@ class UMDecoder(DenseDecoder):
 
     def keep_classes(self, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See :class:`DenseDecoder`."""
-        labels = np.flatnonzero(scores >= self.class_threshold)
-        if labels.size == 0:
-            labels = np.array([scores.argmax()])
+        labels = likely_classes(scores, threshold=self.class_threshold)
         return labels, scores[labels]

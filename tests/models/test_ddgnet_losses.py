@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmwtal.models.losses import feature_consistency as module
+from mmwtal.models.losses import present
 from mmwtal.registry import MODELS
 from mmwtal.structures import LocalizerOutput
 from mmwtal.utils.errors import UserError
@@ -106,8 +106,8 @@ def test_feature_consistency_over_two_processes(monkeypatch):
     ).double()
     assert total[0] == 1
     assert total[1] > 1
-    monkeypatch.setattr(module.dist, 'all_reduce', lambda count, op: count.copy_(total))
-    monkeypatch.setattr(module.dist, 'get_world_size', lambda: 2)
+    monkeypatch.setattr(present.dist, 'all_reduce', lambda count, op: count.copy_(total))
+    monkeypatch.setattr(present.dist, 'get_world_size', lambda: 2)
     halves = [loss(part(output, rows), labels[rows]) for rows in (slice(0, 2), slice(2, 4))]
     torch.testing.assert_close(sum(halves) / 2, whole)
 

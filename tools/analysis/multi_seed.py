@@ -6,13 +6,12 @@ Example: python tools/analysis/multi_seed.py configs/quick/co2net_synthetic.py -
 """
 
 import argparse
-import fcntl
 import json
 import os
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from mmwtal.utils.errors import UserError
 from mmwtal.utils.files import real_path, write_atomically
 from mmwtal.utils.jobs import Failure, Job, Step, run_jobs
 from mmwtal.utils.json_file import read_json_object
+from mmwtal.utils.locks import file_lock
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 LOG_NAME = 'log.txt'
@@ -135,18 +135,13 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
 
 
-@contextmanager
-def _locked(folder: Path) -> Iterator[int]:
+def _locked(folder: Path) -> AbstractContextManager[int]:
     """Hold a lock that children inherit: those of a killed run keep it, so that no two processes train one seed."""
-    with (folder / LOCK_NAME).open('ab') as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(
-                f'work dir {folder}: runs are under way in it, of another multi_seed.py or of one that was killed; '
-                'wait for them or end them, or choose another --work-dir'
-            ) from None
-        yield file.fileno()
+    busy = (
+        f'work dir {folder}: runs are under way in it, of another multi_seed.py or of one that was killed; '
+        'wait for them or end them, or choose another --work-dir'
+    )
+    return file_lock(folder / LOCK_NAME, wait=False, busy=busy)
 
 
 def _settings(args: argparse.Namespace, cfg: Config) -> dict[str, Any]:

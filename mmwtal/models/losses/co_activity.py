@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mmwtal.models.losses.base import BaseLoss, full_precision
+from mmwtal.models.losses.present import shared_count
 from mmwtal.models.losses.suppression import suppress
 from mmwtal.registry import MODELS
 from mmwtal.structures import LocalizerOutput
@@ -75,11 +76,7 @@ class CoActivityLoss(BaseLoss):
         cas = suppress(output.cas, output.attn)[..., : output.num_classes]
         hinge = co_activity_hinge(paired(output.feat), paired(cas), paired(output.mask), margin=self.margin)
         shared = paired(labels).prod(dim=1)
-        count = shared.sum().detach()
-        dist.all_reduce(count, op='sum')
-        # DDP averages gradients over the processes, hence the count is averaged, too.
-        count = count / dist.get_world_size()
-        return (hinge * shared).sum() / torch.where(count > 0, count, 1)
+        return (hinge * shared).sum() / shared_count(shared.sum().detach())
 
     def _local_pairs(self, batch_size: int) -> int:
         """Return how many of the global batch's pairs lie in this process's block."""

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from mmwtal.models.layers import temporal_mean
 from mmwtal.models.losses.base import BaseLoss, full_precision
+from mmwtal.models.losses.topk_mil import video_targets
 from mmwtal.registry import MODELS
 from mmwtal.structures import LocalizerOutput
 
@@ -34,6 +35,5 @@ class ComplementaryLoss(BaseLoss):
 
     def compute(self, output: LocalizerOutput, labels: Tensor) -> Tensor:
         """See :class:`BaseLoss`."""
-        if output.has_background:
-            labels = torch.cat([labels, torch.ones_like(labels[:, :1])], dim=1)
-        return complementary_loss(output.cas, labels, output.mask)
+        targets = video_targets(labels, output, suppressed=False)
+        return complementary_loss(output.cas, targets, output.mask)

@@ -1,10 +1,10 @@
 """Feature consistency: what a graph convolution makes of a snippet stays near what the graph's average makes of it."""
 
 import torch
-from mmengine import dist
 from torch import Tensor
 
 from mmwtal.models.losses.base import BaseLoss, full_precision
+from mmwtal.models.losses.present import shared_count
 from mmwtal.registry import MODELS
 from mmwtal.structures import LocalizerOutput
 from mmwtal.utils.errors import UserError
@@ -69,9 +69,5 @@ class FeatureConsistencyLoss(BaseLoss):
             feature_consistency(extras['graph_gap'], confidence, kind, temperature=self.temperature)
             for kind, confidence in zip(members, (extras['initial_attn'], 1 - extras['initial_attn']), strict=True)
         )
-        count = members.any(dim=-1).sum(dim=-1).to(action.dtype)
-        dist.all_reduce(count, op='sum')
-        # DDP averages gradients over the processes, hence the counts are averaged, too.
-        count = count / dist.get_world_size()
-        count = torch.where(count > 0, count, 1)
+        count = shared_count(members.any(dim=-1).sum(dim=-1).to(action.dtype))
         return action.sum() / count[0] + background.sum() / count[1]

@@ -1,11 +1,11 @@
 """Multiple-instance learning by binary cross-entropy of softmax scores (BaS-Net, UM)."""
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from mmwtal.decoders.pooling import check_ratios, topk_mean
 from mmwtal.models.losses.base import BaseLoss, full_precision
+from mmwtal.models.losses.topk_mil import video_targets
 from mmwtal.registry import MODELS
 from mmwtal.structures import LocalizerOutput
 from mmwtal.utils.errors import UserError
@@ -65,7 +65,5 @@ class TopKBCELoss(BaseLoss):
                 "TopKBCELoss(suppressed=True) needs extras['cas_supp'], the sequence of suppressed features, which "
                 'BaSNetBackbone with LinearHead gives and this model does not; remove the loss from the head'
             )
-        if output.has_background:
-            background = torch.full_like(labels[:, :1], 0.0 if self.suppressed else 1.0)
-            labels = torch.cat([labels, background], dim=1)
-        return topk_bce_loss(cas, labels, output.mask, topk_ratio=self.topk_ratio)
+        targets = video_targets(labels, output, suppressed=self.suppressed)
+        return topk_bce_loss(cas, targets, output.mask, topk_ratio=self.topk_ratio)

@@ -32,6 +32,22 @@ def topk_mil_loss(cas: Tensor, targets: Tensor, mask: Tensor, *, topk_ratio: flo
     return -(targets * F.log_softmax(pooled, dim=-1)).sum(dim=-1).mean()
 
 
+def video_targets(labels: Tensor, output: LocalizerOutput, *, suppressed: bool) -> Tensor:
+    """Return the targets of a video's channels: its labels and, where the model has one, that of the background.
+
+    Args:
+        labels: Multi-hot labels, (B, C).
+        output: The localizer's output.
+        suppressed: Whether the background must vanish (target 0); else every video has some (target 1).
+
+    Returns:
+        (B, C'), C' as in ``cas``.
+    """
+    if not output.has_background:
+        return labels
+    return torch.cat([labels, torch.full_like(labels[:, :1], 0.0 if suppressed else 1.0)], dim=1)
+
+
 @MODELS.register_module()
 class TopKMILLoss(BaseLoss):
     """See :func:`topk_mil_loss`.
@@ -55,7 +71,5 @@ class TopKMILLoss(BaseLoss):
     def compute(self, output: LocalizerOutput, labels: Tensor) -> Tensor:
         """See :class:`BaseLoss`."""
         cas = suppress(output.cas, output.attn) if self.suppressed else output.cas
-        if output.has_background:
-            background = torch.full_like(labels[:, :1], 0.0 if self.suppressed else 1.0)
-            labels = torch.cat([labels, background], dim=1)
-        return topk_mil_loss(cas, labels, output.mask, topk_ratio=self.topk_ratio)
+        targets = video_targets(labels, output, suppressed=self.suppressed)
+        return topk_mil_loss(cas, targets, output.mask, topk_ratio=self.topk_ratio)

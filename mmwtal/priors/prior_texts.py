@@ -1,7 +1,6 @@
 """The texts of training videos as the vectors that guidance learns from: all encoding lies before training."""
 
 import hashlib
-from functools import partial
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -63,7 +62,7 @@ class PriorTexts:
             :func:`~mmwtal.priors.controls.random_vectors`.
         control_seed: Seed of the control.
         wrong_share: Share of wrong words of ``control='wrong_words'``.
-        vlc_compat: Repeat a slip of the released code of TSM/VLC: no spaces in a joint template, "long jumpandhigh jump".
+        vlc_compat: Repeat a slip of the released code of TSM/VLC: no spaces in a joint template, "high jumpandshot put".
 
     Raises:
         UserError: If a setting, the annotations, the store or a text is faulty, the encoder cannot run, or fewer texts
@@ -118,13 +117,13 @@ class PriorTexts:
             seed=control_seed,
             wrong_share=wrong_share,
         )
-        vectors: dict[str, Any] = dict(
+        self._names = names
+        self._vectors: dict[str, Any] = dict(
             encoder=build_module(encoder, TEXT_ENCODERS, root=self._root),
             cache=VectorCache(self._root / cache),
             random_seed=control_seed if control == 'random_vectors' else None,
         )
-        self._texts = encode_texts(worded, phrases_of_class=[templates[name].key for name in names], **vectors)
-        self._encode_names = partial(encode_class_words, names, **vectors)
+        self._texts = encode_texts(worded, phrases_of_class=[templates[name].key for name in names], **self._vectors)
         self._index(labels_of, names, worded)
         print_log(
             f'{self.vocabulary_size - 1} different words in {sum(bool(text.words) for text in worded)} descriptions, '
@@ -148,7 +147,7 @@ class PriorTexts:
 
     def class_words(self, number: int) -> Tensor:
         """Return vectors of the first content words of each class's name, (C, number, D); fewer are repeated."""
-        return self._encode_names(number)
+        return encode_class_words(self._names, number, **self._vectors)
 
     def batch(self, video_ids: Sequence[str], labels: Tensor, *, seed: int, iteration: int) -> TextBatch:
         """Return the texts of a batch, on the CPU.

@@ -147,7 +147,9 @@ def join_templates(
         UserError: If names that are not joined are to be joined without spaces.
     """
     if vlc_compat and not joint:
-        raise UserError('PriorTexts: vlc_compat acts on joint sentences alone; set joint_template=True, or leave it out')
+        raise UserError(
+            'PriorTexts: vlc_compat acts on joint sentences alone; set joint_template=True, or leave it out'
+        )
     labels: dict[str, list[str]] = {}
     for one in texts:
         if joint and one.complete_source == 'template':

@@ -10,13 +10,12 @@ them, which were left out when the golden numbers were made. Four things differ 
   our descriptions that word.
 - They hold parameters that are never used (``trans_a``, the cross-attention of ``trans.decoder1``); ours have none.
 
-What evaluation mode cannot show, dropout before the sigmoid, is tested in ``test_tsmvlc.py``, as are the number of
-masked words and the sentences of several classes. No part is the tagger that weighs words: ours are weighed without
-one, so that its slip (adjectives) has no counterpart.
+What evaluation mode cannot show, dropout before the sigmoid, is tested in ``test_tsm.py`` and, with the number of
+masked words, in ``guidance/test_ancestor.py``; the sentences of several classes are tested with ``PriorTexts``. Our
+words are weighed without a tagger, so that its slip (adjectives) has no counterpart.
 """
 
 import json
-from collections.abc import Iterator
 
 import pytest
 import torch
@@ -190,7 +189,9 @@ def load_recipe(model: nn.Module) -> torch.Tensor:
             for kind in ('weight', 'bias'):
                 target = own[f'{place}{name}.{kind}']
                 # The authors' projections of texts are convolutions of kernel 1, whose weights have one more axis.
-                shape = (*target.shape, 1) if key.startswith(('txt', 'MHA', 'mlp')) and kind == 'weight' else target.shape
+                shape = (
+                    (*target.shape, 1) if key.startswith(('txt', 'MHA', 'mlp')) and kind == 'weight' else target.shape
+                )
                 new[f'{place}{name}.{kind}'] = made(f'{prefix}{key}.{kind}', tuple(shape)).reshape(target.shape)
 
     put('', BASE, '')
@@ -258,9 +259,8 @@ def completion_norms(
 
 
 @pytest.fixture(autouse=True)
-def _positions(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _positions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reconstructor, 'sinusoidal_positions', their_positions)
-    yield
 
 
 @pytest.mark.parametrize('code', ['released', 'mended'])

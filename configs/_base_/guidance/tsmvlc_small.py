@@ -1,5 +1,5 @@
-# The guidance of TSM + VLC for narrow features and short runs, as the embedded dataset has them: widths, depths, dropout
-# and the constant learning rate are ours.
+# The guidance of TSM + VLC for narrow features and short runs, as the embedded dataset has them: widths, depths, the
+# generator's dropout and the constant learning rate are ours.
 _base_ = ['./tsmvlc.py']
 
 _guidance = dict(

@@ -68,9 +68,7 @@ class CrossModalMask(BaseMaskGenerator):
         """Return the attention, the filtered features and ``loss_complete_autoencoder``."""
         made = self.autoencoders(self.stream(batch), batch.mask)
         term = self.autoencoder_weight * autoencoder_loss(made.error, batch.mask)
-        return MadeMask(
-            attn=made.attn.mean(dim=-1), features=made.features, terms={'loss_complete_autoencoder': term}
-        )
+        return MadeMask(attn=made.attn.mean(dim=-1), features=made.features, terms={'loss_complete_autoencoder': term})
 
     def attend(self, values: Tensor, mask: Tensor) -> Tensor:
         """See :class:`BaseMaskGenerator`."""

@@ -112,16 +112,15 @@ class CompleteSemanticReconstruction(nn.Module):
         tokens = self.reconstructor.embed(features.detach(), batch.mask)
 
         masks = [made.attn.detach(), whole]
+        memory: Tensor | None
         learning, memory = self._complete(texts, replaced, tokens, torch.stack(masks), batch.mask)
         masks = [made.attn, 1 - made.attn] if self.loss.needs_inverse else [made.attn]
         if self.filtered:  # the mask generator has a part in all that is compared, the whole video too
-            masks, memory = [*masks, whole], None
-            tokens = self.reconstructor.embed(features, batch.mask, frozen=True)
+            masks.append(whole)
+            tokens, memory = self.reconstructor.embed(features, batch.mask, frozen=True), None
         else:
             tokens, memory = tokens.detach(), memory.detach()
-        judging, _ = self._complete(
-            texts, replaced, tokens, torch.stack(masks), batch.mask, memory=memory, frozen=True
-        )
+        judging, _ = self._complete(texts, replaced, tokens, torch.stack(masks), batch.mask, memory=memory, frozen=True)
         negative = judging[-1] if self.filtered else learning[1].detach()
         inverse = judging[1] if self.loss.needs_inverse else None
         described = texts.described

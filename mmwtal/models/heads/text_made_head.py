@@ -68,27 +68,25 @@ class ClassWeights(nn.Module):
     ) -> None:
         super().__init__()
         # What a checkpoint brings along, so that a test needs no text.
+        self.words: Tensor
         self.register_buffer('words', torch.randn(num_classes, num_words, text_channels))
         self.background_words = nn.Parameter(torch.zeros(num_words, text_channels))
         self.prompts = nn.Parameter(torch.empty(num_classes + 1, num_prompts, text_channels))
         nn.init.kaiming_uniform_(self.prompts.transpose(1, 2))
-        self.project = nn.Linear(text_channels, channels)
+        self.project = _linear(text_channels, channels)
         self.activation = nn.LeakyReLU(LEAKY_SLOPE)
         self.dropout = nn.Dropout(dropout)
         self.offsets = nn.Parameter(0.03125 * torch.randn(num_classes + 1, num_prompts + num_words, channels))
         self.attention = nn.MultiheadAttention(channels, math.gcd(num_heads, channels), batch_first=True)
         self.feed_forward = nn.Sequential(
-            nn.Linear(channels, 4 * channels),
+            _linear(channels, 4 * channels),
             nn.GELU(),
             nn.Dropout(hidden_dropout),
-            nn.Linear(4 * channels, channels),
+            _linear(4 * channels, channels),
             nn.Dropout(hidden_dropout),
         )
         self.attention_residual = ScaledResidual(channels=channels, drop=branch_drop)
         self.feed_forward_residual = ScaledResidual(channels=channels, drop=branch_drop)
-        for layer in (self.project, self.feed_forward[0], self.feed_forward[3]):
-            nn.init.kaiming_uniform_(layer.weight)
-            nn.init.zeros_(layer.bias)
 
     def forward(self) -> Tensor:
         """Return the weights of the classes and the background, (C + 1, channels)."""
@@ -102,6 +100,14 @@ class ClassWeights(nn.Module):
         first = first + self.attention_residual(attended)
         first = first + self.feed_forward_residual(self.feed_forward(first))
         return first[:, 0]
+
+
+def _linear(inputs: int, outputs: int) -> nn.Linear:
+    """Return a layer drawn as :func:`initialise_convolutions` draws: the published code has convolutions here."""
+    layer = nn.Linear(inputs, outputs)
+    nn.init.kaiming_uniform_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
 
 
 @MODELS.register_module()

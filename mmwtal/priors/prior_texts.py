@@ -62,7 +62,7 @@ class PriorTexts:
             :func:`~mmwtal.priors.controls.random_vectors`.
         control_seed: Seed of the control.
         wrong_share: Share of wrong words of ``control='wrong_words'``.
-        vlc_compat: Repeat a slip of the released code of TSM/VLC: no spaces in a joint template, "high jumpandshot put".
+        vlc_compat: Repeat a slip of the released code of TSM/VLC: no spaces in a joint template, "diveandhigh jump".
 
     Raises:
         UserError: If a setting, the annotations, the store or a text is faulty, the encoder cannot run, or fewer texts

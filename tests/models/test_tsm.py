@@ -151,15 +151,15 @@ def test_dropout_hits_the_logits_of_the_attention_only_with_the_slip(vlc_compat:
 def test_the_autoencoders_learn_to_rebuild_one_modality_from_the_other() -> None:
     model = build()
     given = torch.rand(2, 30, WIDTH // 2, generator=torch.Generator().manual_seed(3)).repeat(1, 1, 2)
-    optimizer = torch.optim.Adam(model.backbone.autoencoders.parameters(), lr=1e-2)
+    optimizer = torch.optim.Adam(model.backbone.autoencoders.parameters(), lr=3e-2)
     found = []
-    for _ in range(60):
+    for _ in range(25):
         term = model(given, samples(), mode='loss')['loss_autoencoder']
         optimizer.zero_grad()
         term.backward()
         optimizer.step()
         found.append(term.item())
-    assert found[-1] < found[0] / 3
+    assert found[-1] < found[0] / 2
 
 
 def test_the_loss_of_the_autoencoders_needs_their_backbone() -> None:

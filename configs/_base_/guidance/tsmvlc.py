@@ -1,7 +1,7 @@
 # The ancestor of dual.py: Video-text Language Completion of TSM + VLC (CVPR 2023, arXiv:2305.00607), with the values of
 # its repository (lgzlIlIlI/Boosting-WTAL): template sentences, the base's attention in place of a key attention, the
-# completion of a third of the words, both negatives, mutual distillation. Its text-made classifier is the head of a base
-# model, configs/tsm/; any other base model can have this guidance, too. Words are weighted without its tagger.
+# completion of a third of the words, both negatives, mutual distillation. Its text-made classifier is the head of a
+# base model, configs/tsm/; any other base model can have this guidance, too. Words are weighted without its tagger.
 # Slips of its released code are mended; vlc_compat=True repeats them: of texts (no spaces between classes), csr.masking
 # (no word masked in a short sentence), csr.mask_generator and the base's TSMBackbone (dropout before the sigmoid) and
 # csr.reconstructor (masked words overwritten by the unmasked ones).

@@ -1,7 +1,7 @@
 # The base model of TSM + VLC (CVPR 2023, arXiv:2305.00607), with the options of its repository
-# (lgzlIlIlI/Boosting-WTAL): --k 7, --num_pro 9, alpha1 .8 (norm), alpha2 .8 (guide), alpha3 1 (co-activity), 1.5 for the
-# autoencoders, dropout .5 and .7, in the text's part .5 and .1. The head takes the words of its classes from the texts of
-# the guidance; text_channels is the width of their vectors, here GloVe's.
+# (lgzlIlIlI/Boosting-WTAL): --k 7, --num_pro 9, alpha1 .8 (norm), alpha2 .8 (guide), alpha3 1 (co-activity), 1.5 for
+# the autoencoders, dropout .5 and .7, in the text's part .5 and .1. The head takes the words of its classes from the
+# texts of the guidance; text_channels is the width of their vectors, here GloVe's.
 model = dict(
     type='WTALLocalizer',
     num_classes=20,

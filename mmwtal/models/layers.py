@@ -53,6 +53,14 @@ def temporal_ranks(values: Tensor, mask: Tensor) -> Tensor:
     return order.argsort(dim=1)
 
 
+def sinusoidal_positions(length: int, width: int, device: torch.device) -> Tensor:
+    """Return the positions of "Attention Is All You Need", (L, width)."""
+    half = (width + 1) // 2
+    rates = 10000.0 ** (-torch.arange(half, device=device) / half)
+    angles = torch.arange(length, device=device)[:, None] * rates
+    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)[:, :width]
+
+
 class TemporalAveragePool(nn.Module):
     """Average over a window around each snippet, at the ends of a video divided by the whole window nevertheless.
 

@@ -11,6 +11,7 @@ from mmwtal.priors.controls import random_vectors
 from mmwtal.priors.embed import VectorCache
 from mmwtal.priors.worded import WordedText, vocabulary_of
 from mmwtal.text_encoders.base import BaseTextEncoder
+from mmwtal.utils.words import content_words, split_words, words_of_name
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -92,6 +93,41 @@ def encode_texts(
         lengths=torch.tensor([len(text.words) for text in texts]),
         vocabulary_size=max(2, len(vocabulary) + 1),
     )
+
+
+def encode_class_words(
+    names: Sequence[str],
+    number: int,
+    *,
+    encoder: BaseTextEncoder,
+    cache: VectorCache,
+    random_seed: int | None = None,
+) -> Tensor:
+    """Return vectors of the first content words of class names, (C, number, D), which repeat where a name has fewer.
+
+    Args:
+        names: C class names.
+        number: Words of each.
+        encoder: See :func:`encode_texts`.
+        cache: See :func:`encode_texts`.
+        random_seed: See :func:`encode_texts`.
+
+    Raises:
+        UserError: If the encoder cannot run, or the cache cannot be used.
+    """
+    words = [split_words(words_of_name(name)) for name in names]
+    chosen = [tuple(content_words(own) or own) for own in words]
+    by_sentence = encoder.contextual and random_seed is None
+    sentences = chosen if by_sentence else [(word,) for own in chosen for word in own]
+    vectors = cache.vectors(encoder, [], sentences)
+    if random_seed is not None:
+        vectors = random_vectors([], sentences, like=vectors, seed=random_seed)
+    starts = iter(vectors.starts.tolist())
+    if by_sentence:
+        found = [[start + place for place in range(len(own))] for start, own in zip(starts, chosen, strict=True)]
+    else:
+        found = [[next(starts) for _ in own] for own in chosen]
+    return torch.stack([vectors.words[(own * number)[:number]].float() for own in found])
 
 
 def _padded(rows: list[Tensor]) -> Tensor:

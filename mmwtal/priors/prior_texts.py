@@ -15,13 +15,14 @@ from mmwtal.formats.class_names import choose_classes
 from mmwtal.formats.findings import shown
 from mmwtal.priors.controls import Control, exchange_texts
 from mmwtal.priors.embed import VectorCache
-from mmwtal.priors.encoded import EncodedTexts, encode_texts
+from mmwtal.priors.encoded import EncodedTexts, encode_class_words, encode_texts
 from mmwtal.priors.sources import (
     DEFAULT_TEMPLATE,
     PairText,
     assemble,
     check_sources,
     coverage,
+    join_templates,
     read_class_texts,
     template_text,
 )
@@ -49,6 +50,7 @@ class PriorTexts:
         class_texts: JSON file of class descriptions, for the source ``class``; see
             :func:`~mmwtal.priors.sources.read_class_texts`.
         template: A sentence with ``{}`` for the class.
+        joint_template: Name all classes of a video in one sentence of the template, where it describes them [TSM/VLC].
         min_coverage: Least share of the pairs of a training video and one of its classes that must have a text of their
             own, from another source than a template that stands in.
         classes: Class names in the order of the labels, by default those of the dataset with this ``data_root``.
@@ -60,6 +62,7 @@ class PriorTexts:
             :func:`~mmwtal.priors.controls.random_vectors`.
         control_seed: Seed of the control.
         wrong_share: Share of wrong words of ``control='wrong_words'``.
+        vlc_compat: Repeat a slip of the released code of TSM/VLC: no spaces in a joint template, "diveandhigh jump".
 
     Raises:
         UserError: If a setting, the annotations, the store or a text is faulty, the encoder cannot run, or fewer texts
@@ -75,6 +78,7 @@ class PriorTexts:
         sources: Sequence[str] = ('video', 'template'),
         class_texts: str | Path | None = None,
         template: str = DEFAULT_TEMPLATE,
+        joint_template: bool = False,
         min_coverage: float = 0.0,
         classes: Sequence[str] | None = None,
         subset: str = 'training',
@@ -84,6 +88,7 @@ class PriorTexts:
         control: Control = 'none',
         control_seed: int = 0,
         wrong_share: float = 0.3,
+        vlc_compat: bool = False,
     ) -> None:
         if control not in get_args(Control):
             raise UserError(f'control of PriorTexts must be one of {get_args(Control)}, found {control!r}')
@@ -104,6 +109,7 @@ class PriorTexts:
         pairs = [(video, label) for video, labels in labels_of.items() for label in labels]
         texts = assemble(pairs, sources=sources, records=records, class_texts=described, templates=templates)
         self._check_coverage(texts, sources, min_coverage)
+        texts = join_templates(texts, template, joint=joint_template, vlc_compat=vlc_compat)
         worded = exchange_texts(
             [to_words(text, max_words) for text in texts],
             [label for _, label in pairs],
@@ -111,13 +117,13 @@ class PriorTexts:
             seed=control_seed,
             wrong_share=wrong_share,
         )
-        self._texts = encode_texts(
-            worded,
-            phrases_of_class=[templates[name].key for name in names],
+        self._names = names
+        self._vectors: dict[str, Any] = dict(
             encoder=build_module(encoder, TEXT_ENCODERS, root=self._root),
             cache=VectorCache(self._root / cache),
             random_seed=control_seed if control == 'random_vectors' else None,
         )
+        self._texts = encode_texts(worded, phrases_of_class=[templates[name].key for name in names], **self._vectors)
         self._index(labels_of, names, worded)
         print_log(
             f'{self.vocabulary_size - 1} different words in {sum(bool(text.words) for text in worded)} descriptions, '
@@ -138,6 +144,10 @@ class PriorTexts:
     def width(self) -> int:
         """D, the width of all vectors."""
         return self.class_bank.shape[1]
+
+    def class_words(self, number: int) -> Tensor:
+        """Return vectors of the first content words of each class's name, (C, number, D); fewer are repeated."""
+        return encode_class_words(self._names, number, **self._vectors)
 
     def batch(self, video_ids: Sequence[str], labels: Tensor, *, seed: int, iteration: int) -> TextBatch:
         """Return the texts of a batch, on the CPU.

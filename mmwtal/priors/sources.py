@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -130,6 +130,40 @@ def assemble(
         names = (key[0] if key else None, complete[0] if complete else None)
         found.append(PairText(video=video, label=label, text=text, key_source=names[0], complete_source=names[1]))
     return found
+
+
+def join_templates(
+    texts: Sequence[PairText], template: str, *, joint: bool, vlc_compat: bool = False
+) -> list[PairText]:
+    """Let a description that the template makes name all classes of its video that have none of their own.
+
+    Args:
+        texts: The texts of pairs of a video and a class, those of a video in the order of its labels.
+        template: The template.
+        joint: Whether to do so at all.
+        vlc_compat: Join the names without spaces, as the released code of TSM/VLC does: "high jumpandlong jump".
+
+    Raises:
+        UserError: If names that are not joined are to be joined without spaces.
+    """
+    if vlc_compat and not joint:
+        raise UserError(
+            'PriorTexts: vlc_compat acts on joint sentences alone; set joint_template=True, or leave it out'
+        )
+    labels: dict[str, list[str]] = {}
+    for one in texts:
+        if joint and one.complete_source == 'template':
+            labels.setdefault(one.video, []).append(words_of_name(one.label))
+    comma, last = (',', 'and') if vlc_compat else (', ', ' and ')
+    joined = []
+    for one in texts:
+        names = labels.get(one.video, [])
+        if len(names) > 1 and one.complete_source == 'template':
+            sentence = template.replace('{}', comma.join(names[:-1]) + last + names[-1])
+            key_words = tuple(content_words(split_words(' '.join(names))))
+            one = replace(one, text=replace(one.text, complete=sentence, key_words=key_words))
+        joined.append(one)
+    return joined
 
 
 def coverage(texts: Sequence[PairText], sources: Sequence[str]) -> tuple[float, str]:

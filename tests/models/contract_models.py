@@ -33,9 +33,11 @@ LENGTHS = (37, 9, 2, 1, 23, 23, 5, 30)
 
 
 def quick_configs() -> dict[str, Path]:
-    """Return the quick config of each base model; a name with an underscore is a base model with something added."""
-    found = {path.stem.removesuffix('_synthetic'): path for path in sorted((CONFIGS / 'quick').glob('*_synthetic.py'))}
-    return {name: path for name, path in found.items() if '_' not in name}
+    """Return the quick config of each base model: BASE_synthetic, or, without such a one, BASE_GUIDANCE_synthetic."""
+    found: dict[str, Path] = {}
+    for path in sorted((CONFIGS / 'quick').glob('*_synthetic.py'), key=lambda path: (path.stem.count('_'), path)):
+        found.setdefault(path.stem.partition('_')[0], path)
+    return found
 
 
 def shipped_cases() -> list[Path]:

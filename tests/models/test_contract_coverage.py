@@ -53,9 +53,7 @@ def test_every_registered_part_is_used_by_a_shipped_config(kind: type) -> None:
 @pytest.mark.parametrize('kind', [BaseBackbone, BaseHead])
 def test_every_base_model_has_a_quick_config(kind: type) -> None:
     missing = sorted(registered(kind) - types_of(list(quick_configs().values())))
-    assert not missing, (
-        f'the contract test does not run {missing}: add configs/quick/NAME_synthetic.py, NAME without an underscore'
-    )
+    assert not missing, f'the contract test does not run {missing}: add configs/quick/NAME_synthetic.py'
 
 
 def test_the_folder_of_every_quick_config_is_found() -> None:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,17 @@ import pytest
 import torch
 
 from mmwtal.formats.word_vectors import read_word_vectors
+from mmwtal.priors.embed import VectorCache
+from mmwtal.priors.encoded import encode_class_words
 from mmwtal.priors.prior_texts import PriorTexts
 from mmwtal.priors.schema import PriorRecord, PriorText
+from mmwtal.priors.sources import PairText, join_templates, template_text
 from mmwtal.priors.store import PriorStore
 from mmwtal.registry import GUIDANCE_TEXTS
 from mmwtal.structures.text_batch import TextBatch
 from mmwtal.text_encoders.base import BaseTextEncoder
 from mmwtal.utils.errors import UserError
+from mmwtal.utils.words import words_of_name
 
 WORDS = 'a at athlete bar by doing end fast he high jump kicks leaps of person run runs she sprints the track video . ,'
 TEXTS = {
@@ -115,6 +120,79 @@ def test_what_a_batch_holds(build, vectors, said) -> None:
     assert batch.word_weights[1].tolist() == [0, 2, 0, 1, 0, 0, 0, 0]
     assert not batch.word_weights[2].any()
     assert batch.vocabulary_size == texts.vocabulary_size == 24
+
+
+# What the released code of TSM/VLC makes of one, two and three classes, as it is and mended.
+SENTENCES = [
+    (['HighJump'], 'one video of the high jump.', 'one video of the high jump.'),
+    (['LongJump', 'HighJump'], 'one video of the long jumpandhigh jump.', 'one video of the long jump and high jump.'),
+    (
+        ['Diving', 'CliffDiving', 'PoleVault'],
+        'one video of the diving,cliff divingandpole vault.',
+        'one video of the diving, cliff diving and pole vault.',
+    ),
+]
+
+
+@pytest.mark.parametrize(('labels', 'released', 'mended'), SENTENCES)
+def test_the_template_names_all_classes_of_a_video(labels: list[str], released: str, mended: str) -> None:
+    template = 'one video of the {}.'
+    texts = [
+        PairText(
+            video='v',
+            label=label,
+            text=template_text(template, label),
+            key_source='template',
+            complete_source='template',
+        )
+        for label in labels
+    ]
+    told = replace(texts[0], label='Other', text=replace(texts[0].text, complete='Own.'), complete_source='mllm')
+    for vlc_compat, expected in ((True, released), (False, mended)):
+        *joined, other = join_templates([*texts, told], template, joint=True, vlc_compat=vlc_compat)
+        assert [one.text.complete for one in joined] == [expected] * len(labels)
+        assert all(one.text.key == own.text.key for one, own in zip(joined, texts, strict=True))
+        words = [word for label in labels for word in words_of_name(label).split()]
+        assert [one.text.key_words for one in joined] == [tuple(words)] * len(labels)
+        assert other == told
+    assert join_templates(texts, template, joint=False) == texts
+
+
+def test_a_joint_template_describes_all_classes_of_a_video(build) -> None:
+    settings = dict(sources=('template',), template='the video of the {}.', joint_template=True)
+    settings['encoder'] = dict(type='StaticVectors', path='vectors.txt')
+    labels = torch.tensor([[1, 1], [1, 0]])
+    batch = build(**settings).batch(['both', 'run_a'], labels, seed=0, iteration=0)
+    assert batch.word_mask.sum(dim=1).tolist() == [8, 6]  # the video of the run and jump .
+    assert batch.word_weights.tolist() == [[0, 1, 0, 0, 2, 0, 2, 0], [0, 1, 0, 0, 2, 0, 0, 0]]
+    slip = build(**settings, vlc_compat=True).batch(['both'], labels[:1], seed=0, iteration=0)
+    assert slip.word_mask.sum() == 6  # the video of the runandjump .
+
+
+def test_vectors_of_class_names(build, vectors) -> None:
+    words = build().class_words(2)
+    run, jump = vectors['run'], vectors['jump']
+    torch.testing.assert_close(words, torch.stack([torch.stack([run, run]), torch.stack([jump, jump])]))
+    texts = build(control='random_vectors', control_seed=3)
+    assert not torch.isclose(texts.class_words(1)[0, 0], run).any()
+    assert torch.equal(texts.class_words(1), build(control='random_vectors', control_seed=3).class_words(1))
+
+
+@pytest.mark.parametrize('contextual', [False, True])
+def test_class_names_of_several_words_and_any_encoder(contextual: bool, tmp_path: Path) -> None:
+    class Numbers(BaseTextEncoder):
+        fingerprint = 'numbers'
+
+        def encode(self, phrases, sentences):
+            rows = [np.array([[len(word), len(words)] for word in words], np.float32) for words in sentences]
+            return np.zeros((len(phrases), 2), np.float32), rows
+
+    Numbers.contextual = contextual
+    names = ['HighJump', 'Dive', 'ThrowingTheDiscusFar']
+    found = encode_class_words(names, 3, encoder=Numbers(), cache=VectorCache(tmp_path))
+    assert found.dtype == torch.float32
+    assert found[..., 0].tolist() == [[4, 4, 4], [4, 4, 4], [8, 6, 3]]
+    assert found[..., 1].tolist() == ([[2] * 3, [1] * 3, [3] * 3] if contextual else [[1] * 3] * 3)
 
 
 def test_dtypes_and_that_a_batch_can_be_changed(build) -> None:
@@ -299,6 +377,7 @@ print(texts.width, 'tokenizers' in sys.modules)
         (dict(wrong_share=-1), 'wrong_share of PriorTexts'),
         (dict(max_words=0), 'max_words'),
         (dict(control_seed=-1), 'control_seed'),
+        (dict(vlc_compat=True), 'set joint_template=True'),
         (dict(control='wrong'), 'control of PriorTexts'),
         (dict(subset='validation'), "no video of the subset 'validation'"),
         (dict(classes=['jmp', 'run']), 'jmp'),

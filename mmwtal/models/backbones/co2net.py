@@ -21,22 +21,24 @@ class TemporalAttention(nn.Module):
     Args:
         in_channels: Width of the modality.
         hidden_channels: Width of the two hidden layers.
-        dropout: Probability; as published, also of dropping a logit before the sigmoid (it then gives 0.5).
+        dropout: Probability.
+        logit_dropout: As published, drop logits before the sigmoid as well (a dropped one gives 0.5).
     """
 
-    def __init__(self, *, in_channels: int, hidden_channels: int, dropout: float) -> None:
+    def __init__(self, *, in_channels: int, hidden_channels: int, dropout: float, logit_dropout: bool = True) -> None:
         super().__init__()
         self.conv1 = nn.Conv1d(in_channels, hidden_channels, 3, padding=1)
         self.conv2 = nn.Conv1d(hidden_channels, hidden_channels, 3, padding=1)
         self.score = nn.Conv1d(hidden_channels, 1, 1)
         self.activation = nn.LeakyReLU(LEAKY_SLOPE)
         self.dropout = nn.Dropout(dropout)
+        self.logit_dropout = nn.Dropout(dropout if logit_dropout else 0.0)
 
     def forward(self, values: Tensor, mask: Tensor) -> Tensor:
         """Return the attention (B, 1, T) of ``values`` (B, C, T)."""
         hidden = self.dropout(self.activation(masked(self.conv1(values), mask)))
         hidden = self.activation(masked(self.conv2(hidden), mask))
-        return masked(torch.sigmoid(self.dropout(self.score(hidden))), mask)
+        return masked(torch.sigmoid(self.logit_dropout(self.score(hidden))), mask)
 
 
 class CrossModalConsensus(nn.Module):

@@ -6,12 +6,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mmwtal.models.guidance.mask_generators import MadeMask
 from mmwtal.models.guidance.streams import FeatureStream, GuidanceBatch
 from mmwtal.models.localizers.base import build_sized
 from mmwtal.models.losses.present import mean_of_present
 from mmwtal.models.losses.progress import training_seed
 from mmwtal.registry import MODELS, build_module
 from mmwtal.structures.text_batch import TextBatch
+from mmwtal.utils.errors import UserError
 
 
 @dataclass(kw_only=True)
@@ -44,13 +46,18 @@ class CompleteSemanticReconstruction(nn.Module):
         text_channels: Width of the word vectors.
         vocabulary_size: V.
         feat_channels: Width of the base's embedding.
-        mask_generator: An :class:`AttentionMask`, a :class:`LightMask`, a :class:`GaussianMask` or its config.
+        mask_generator: An :class:`AttentionMask`, a :class:`CrossModalMask`, a :class:`LightMask`, a
+            :class:`GaussianMask` or its config.
         reconstructor: A :class:`TextReconstructor` or its config.
         masking: A :class:`WordMasking` or its config.
         loss: A :class:`CSRLoss` or its config.
-        stream: The features that the reconstructor sees; see :class:`FeatureStream`.
+        stream: The features that the reconstructor sees; see :class:`FeatureStream`. 'filtered': those that the mask
+            generator filtered, through which L_ctr trains it as well [TSM/VLC].
         stream_channels: Width of a stream of another name.
         seed: Of the masked words, where no Runner tells its own.
+
+    Raises:
+        UserError: If the stream is 'filtered' and the mask generator filters nothing.
     """
 
     def __init__(
@@ -69,10 +76,20 @@ class CompleteSemanticReconstruction(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.stream = FeatureStream(
-            stream, in_channels=in_channels, feat_channels=feat_channels, stream_channels=stream_channels
-        )
         self.mask_generator = build_sized(mask_generator, MODELS, in_channels=in_channels, feat_channels=feat_channels)
+        self.filtered = stream == 'filtered'
+        if self.filtered and not self.mask_generator.filters:
+            raise UserError(
+                "CompleteSemanticReconstruction: the stream 'filtered' needs a mask generator that filters features, "
+                f'which {type(self.mask_generator).__name__} does not; take CrossModalMask, or another stream'
+            )
+        self.stream = (
+            self.mask_generator.stream
+            if self.filtered
+            else FeatureStream(
+                stream, in_channels=in_channels, feat_channels=feat_channels, stream_channels=stream_channels
+            )
+        )
         self.reconstructor = build_module(
             reconstructor,
             MODELS,
@@ -85,29 +102,38 @@ class CompleteSemanticReconstruction(nn.Module):
         self.seed = seed
 
     def forward(self, batch: GuidanceBatch) -> CompleteResult:
-        """Return a_complete, the terms ``loss_complete_rec`` and ``loss_complete_ctr``, and each N."""
+        """Return a_complete, ``loss_complete_rec``, ``loss_complete_ctr``, the generator's own terms, and each N."""
         texts = batch.text()
-        attn = self.mask_generator(batch)
+        made: MadeMask = self.mask_generator(batch)
+        features = made.features if self.filtered else self.stream(batch)
+        assert features is not None  # the constructor has refused a generator that filters nothing
         replaced = self.masking(texts, batch.video_ids, **training_seed(default=self.seed)._asdict())
-        whole = batch.mask.to(attn.dtype)
-        tokens = self.reconstructor.tokens(self.stream(batch), batch.mask)
+        whole = batch.mask.to(made.attn.dtype)
+        tokens = self.reconstructor.embed(features.detach(), batch.mask)
 
-        learning, memory = self._complete(texts, replaced, tokens, torch.stack([attn.detach(), whole]), batch.mask)
-        masks = [attn, 1 - attn] if self.loss.needs_inverse else [attn]
-        judging, _ = self._complete(
-            texts, replaced, tokens.detach(), torch.stack(masks), batch.mask, memory=memory.detach(), frozen=True
-        )
+        masks = [made.attn.detach(), whole]
+        memory: Tensor | None
+        learning, memory = self._complete(texts, replaced, tokens, torch.stack(masks), batch.mask)
+        masks = [made.attn, 1 - made.attn] if self.loss.needs_inverse else [made.attn]
+        if self.filtered:  # the mask generator has a part in all that is compared, the whole video too
+            masks.append(whole)
+            tokens, memory = self.reconstructor.embed(features, batch.mask, frozen=True), None
+        else:
+            tokens, memory = tokens.detach(), memory.detach()
+        judging, _ = self._complete(texts, replaced, tokens, torch.stack(masks), batch.mask, memory=memory, frozen=True)
+        negative = judging[-1] if self.filtered else learning[1].detach()
         inverse = judging[1] if self.loss.needs_inverse else None
         described = texts.described
         terms = {
             'loss_complete_rec': self.loss.reconstruction(learning[0], learning[1], described),
-            'loss_complete_ctr': self.loss.contrast(judging[0], learning[1].detach(), inverse, described),
+            'loss_complete_ctr': self.loss.contrast(judging[0], negative, inverse, described),
+            **made.terms,
         }
         seen = {'nll_complete': learning[0], 'nll_whole': learning[1], 'nll_inverse': inverse}
         diagnostics = {
             name: mean_of_present(value.detach(), described) for name, value in seen.items() if value is not None
         }
-        return CompleteResult(attn=attn, described=described, terms=terms, diagnostics=diagnostics)
+        return CompleteResult(attn=made.attn, described=described, terms=terms, diagnostics=diagnostics)
 
     def _complete(
         self,

@@ -2,6 +2,8 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +15,21 @@ from mmwtal.registry import MODELS
 from mmwtal.utils.errors import UserError
 
 
+@dataclass(kw_only=True)
+class MadeMask:
+    """What a mask generator gives.
+
+    Args:
+        attn: The attention, (B, T), zero in the padding.
+        features: The features as the generator filtered them, (B, T, C), zero in the padding; None where it does not.
+        terms: Weighted loss terms of its own by name.
+    """
+
+    attn: Tensor
+    features: Tensor | None = None
+    terms: dict[str, Tensor] = field(default_factory=dict)
+
+
 class BaseMaskGenerator(nn.Module, ABC):
     """From features to an attention in [0, 1].
 
@@ -22,6 +39,9 @@ class BaseMaskGenerator(nn.Module, ABC):
         stream: The features that it works on; see :class:`FeatureStream`.
         stream_channels: Width of a stream of another name.
     """
+
+    #: Whether it gives features that it filtered.
+    filters: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -36,9 +56,9 @@ class BaseMaskGenerator(nn.Module, ABC):
             stream, in_channels=in_channels, feat_channels=feat_channels, stream_channels=stream_channels
         )
 
-    def forward(self, batch: GuidanceBatch) -> Tensor:
-        """Return the attention, (B, T), zero in the padding."""
-        return self.attend(self.stream(batch), batch.mask).masked_fill(~batch.mask, 0)
+    def forward(self, batch: GuidanceBatch) -> MadeMask:
+        """Return the attention, and what else the generator makes."""
+        return MadeMask(attn=self.attend(self.stream(batch), batch.mask).masked_fill(~batch.mask, 0))
 
     @abstractmethod
     def attend(self, values: Tensor, mask: Tensor) -> Tensor:

@@ -1,39 +1,54 @@
 """The reconstructor: completes a masked description from a video whose snippets are weighted by an attention."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from mmwtal.models.guidance.transformer import Transformer, causal_bias, key_bias, sinusoidal_positions
+from mmwtal.models.guidance.transformer import Norm, Transformer, causal_bias, key_bias
+from mmwtal.models.layers import sinusoidal_positions
 from mmwtal.registry import MODELS
 from mmwtal.utils.errors import UserError
 
 
 class VideoTokens(nn.Module):
-    """Features as tokens: each snippet normalised, disturbed while training, projected.
+    """Features as tokens: disturbed while training, projected.
 
     Args:
         in_channels: Width of the features.
         width: Of the tokens.
         channel_dropout: Probability of dropping a channel for the whole video.
-        noise: Standard deviation of what is added, in units of a snippet's own.
+        noise: Standard deviation of what is added.
+        input_dropout: Probability of dropping a number.
+        normalise: Whether each snippet is normalised before.
     """
 
-    def __init__(self, *, in_channels: int, width: int, channel_dropout: float, noise: float) -> None:
+    def __init__(
+        self,
+        *,
+        in_channels: int,
+        width: int,
+        channel_dropout: float,
+        noise: float,
+        input_dropout: float,
+        normalise: bool,
+    ) -> None:
         super().__init__()
+        self.normalise = normalise
         self.channel_dropout = nn.Dropout1d(channel_dropout)
+        self.input_dropout = nn.Dropout(input_dropout)
         self.noise = noise
         self.project = nn.Linear(in_channels, width)
 
     def forward(self, values: Tensor, mask: Tensor) -> Tensor:
         """Return the tokens (B, T, width) of ``values`` (B, T, C)."""
-        values = F.layer_norm(values, values.shape[-1:])
+        if self.normalise:
+            values = F.layer_norm(values, values.shape[-1:])
         if self.training:
             values = self.channel_dropout(values.transpose(1, 2)).transpose(1, 2)
-            values = values + self.noise * torch.randn_like(values)
+            values = self.input_dropout(values + self.noise * torch.randn_like(values))
         return self.project(values).masked_fill(~mask[..., None], 0)
 
 
@@ -44,21 +59,28 @@ class WordDecoder(nn.Module):
         text_channels: Width of the word vectors.
         width: Of the tokens.
         vocabulary_size: V.
-        num_heads: Of the transformer.
-        num_layers: Of the transformer.
-        dropout: Probability.
+        input_dropout: Probability of dropping a number of a word vector.
+        vlc_compat: See :class:`TextReconstructor`.
+        **transformer: Arguments of the :class:`Transformer`.
     """
 
     def __init__(
-        self, *, text_channels: int, width: int, vocabulary_size: int, num_heads: int, num_layers: int, dropout: float
+        self,
+        *,
+        text_channels: int,
+        width: int,
+        vocabulary_size: int,
+        input_dropout: float,
+        vlc_compat: bool,
+        **transformer: Any,
     ) -> None:
         super().__init__()
+        self.vlc_compat = vlc_compat
+        self.input_dropout = nn.Dropout(input_dropout)
         self.replacement = nn.Parameter(0.02 * torch.randn(text_channels))
         self.start = nn.Parameter(0.02 * torch.randn(width))
         self.project = nn.Linear(text_channels, width)
-        self.transformer = Transformer(
-            width=width, num_heads=num_heads, num_layers=num_layers, dropout=dropout, with_memory=True
-        )
+        self.transformer = Transformer(width=width, with_memory=True, **transformer)
         self.classify = nn.Linear(width, vocabulary_size)
 
     def seen(self, words: Tensor, replaced: Tensor) -> Tensor:
@@ -69,9 +91,14 @@ class WordDecoder(nn.Module):
             words: Word vectors, (B, L, D).
             replaced: bool, (B, L).
         """
-        vectors = torch.where(replaced[..., None], self.replacement.to(words.dtype), words)
+        replacement = self.replacement.to(words.dtype)
+        if self.vlc_compat:  # every parameter stays in the graph, as several processes need it
+            replaced, words = torch.zeros_like(replaced), words + 0 * replacement
+        vectors = torch.where(replaced[..., None], replacement, self.input_dropout(words))
         tokens = self.project(vectors)[:, :-1]
         tokens = torch.cat([self.start.to(tokens.dtype).expand(len(words), 1, -1), tokens], dim=1)
+        if self.vlc_compat:
+            return tokens
         length, width = tokens.shape[1:]
         return tokens + sinusoidal_positions(length, width, tokens.device).to(tokens.dtype)
 
@@ -108,6 +135,12 @@ class TextReconstructor(nn.Module):
         weighted: Which attention the mask weighs: 'cross', that of words to the video, which leaves one encoding of the
             video for all masks [ours, the light setting]; 'both', that of snippets to each other as well [TSM/VLC].
         causal_video: Let a snippet attend to earlier ones only [the public code of TSM/VLC; off by default].
+        norm: Where the transformer's norms are, 'before' its parts [ours] or 'after' them [TSM/VLC, CNM/CPL].
+        expansion: How many times as wide as the tokens its feed-forward nets are inside; 4 [ours], 2 [TSM/VLC].
+        normalise: Whether each snippet of the video is normalised before it is projected [ours].
+        input_dropout: Probability of dropping a number of a feature or a word vector while training [TSM/VLC: 0.1].
+        vlc_compat: Repeat a slip of the released code of TSM/VLC, for comparison: masked words are overwritten by the
+            unmasked ones, their positions with them, so that nothing is masked and there are no positions.
 
     Raises:
         UserError: If the vocabulary has fewer than two entries.
@@ -128,6 +161,11 @@ class TextReconstructor(nn.Module):
         noise: float = 0.5,
         weighted: Literal['cross', 'both'] = 'cross',
         causal_video: bool = False,
+        norm: Norm = 'before',
+        expansion: int = 4,
+        normalise: bool = True,
+        input_dropout: float = 0.0,
+        vlc_compat: bool = False,
     ) -> None:
         super().__init__()
         if vocabulary_size < 2:
@@ -138,19 +176,34 @@ class TextReconstructor(nn.Module):
         self.weighted = weighted
         self.causal_video = causal_video
         self.tokens = VideoTokens(
-            in_channels=in_channels, width=hidden_channels, channel_dropout=channel_dropout, noise=noise
+            in_channels=in_channels,
+            width=hidden_channels,
+            channel_dropout=channel_dropout,
+            noise=noise,
+            input_dropout=input_dropout,
+            normalise=normalise,
         )
-        self.encoder = Transformer(
-            width=hidden_channels, num_heads=num_heads, num_layers=encoder_layers, dropout=dropout, with_memory=False
-        )
+        shared: dict[str, Any] = dict(num_heads=num_heads, dropout=dropout, norm=norm, expansion=expansion)
+        self.encoder = Transformer(width=hidden_channels, num_layers=encoder_layers, with_memory=False, **shared)
         self.decoder = WordDecoder(
             text_channels=text_channels,
             width=hidden_channels,
             vocabulary_size=vocabulary_size,
-            num_heads=num_heads,
+            input_dropout=input_dropout,
+            vlc_compat=vlc_compat,
             num_layers=decoder_layers,
-            dropout=dropout,
+            **shared,
         )
+
+    def embed(self, values: Tensor, mask: Tensor, *, frozen: bool = False) -> Tensor:
+        """Return a video's tokens, (B, T, width).
+
+        Args:
+            values: Features, (B, T, in_channels).
+            mask: Valid snippets, bool, (B, T).
+            frozen: Hold the parameters fixed.
+        """
+        return _call(self.tokens, (values, mask), frozen=frozen)
 
     def encode(self, tokens: Tensor, mask: Tensor, weights: Tensor | None, *, frozen: bool = False) -> Tensor:
         """Let a video's tokens attend to each other.

@@ -1,5 +1,8 @@
 """Transformer layers whose attention can be weighted: some of the things attended to count for less."""
 
+from collections.abc import Callable
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -29,14 +32,6 @@ def key_bias(weights: Tensor | None, mask: Tensor) -> Tensor:
 def causal_bias(length: int, device: torch.device) -> Tensor:
     """Return the bias that hides what comes later, (1, 1, L, L)."""
     return torch.full((length, length), -torch.inf, device=device).triu(1)[None, None]
-
-
-def sinusoidal_positions(length: int, width: int, device: torch.device) -> Tensor:
-    """Return the positions of "Attention Is All You Need", (L, width)."""
-    half = (width + 1) // 2
-    rates = 10000.0 ** (-torch.arange(half, device=device) / half)
-    angles = torch.arange(length, device=device)[:, None] * rates
-    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)[:, :width]
 
 
 class Attention(nn.Module):
@@ -77,32 +72,39 @@ class Attention(nn.Module):
         return self.out(attended.transpose(1, 2).flatten(2))
 
 
-class Layer(nn.Module):
-    """Self-attention, perhaps attention to a memory, and a feed-forward net, each with a norm before it.
+Norm = Literal['before', 'after']
 
-    Norms before the parts train without the long warm-up that norms behind them need [ours].
+
+class Layer(nn.Module):
+    """Self-attention, perhaps attention to a memory, and a feed-forward net, each a residual with a norm.
 
     Args:
-        width: Of the tokens; the feed-forward net is four times as wide inside.
+        width: Of the tokens.
         num_heads: Divides the width.
         dropout: Probability.
         with_memory: Whether there is a memory.
+        norm: Where the norms are: 'before' each part, which trains without the long warm-up that norms behind them need
+            [ours], or 'after' each sum [TSM/VLC, CNM/CPL].
+        expansion: How many times as wide as the tokens the feed-forward net is inside [TSM/VLC: 2].
     """
 
-    def __init__(self, *, width: int, num_heads: int, dropout: float, with_memory: bool) -> None:
+    def __init__(
+        self, *, width: int, num_heads: int, dropout: float, with_memory: bool, norm: Norm, expansion: int
+    ) -> None:
         super().__init__()
+        self.norm = norm
         self.self_attention = Attention(width=width, num_heads=num_heads, dropout=dropout)
         self.self_norm = nn.LayerNorm(width)
         self.memory_attention = None
         if with_memory:
             self.memory_attention = Attention(width=width, num_heads=num_heads, dropout=dropout)
             self.memory_norm = nn.LayerNorm(width)
+        self.feed_forward_norm = nn.LayerNorm(width)
         self.feed_forward = nn.Sequential(
-            nn.LayerNorm(width),
-            nn.Linear(width, 4 * width),
+            nn.Linear(width, expansion * width),
             nn.ReLU(),
             nn.Dropout(dropout),
-            nn.Linear(4 * width, width),
+            nn.Linear(expansion * width, width),
         )
         self.dropout = nn.Dropout(dropout)
 
@@ -117,14 +119,19 @@ class Layer(nn.Module):
             memory: (B, T, width), or (B / M, T, width) for M weightings of it, those of a weighting together.
             memory_bias: (B, 1, 1, T).
         """
-        normed = self.self_norm(tokens)
-        tokens = tokens + self.dropout(self.self_attention(normed, normed, bias))
-        if self.memory_attention is not None:
+        tokens = self._add(tokens, self.self_norm, lambda own: self.self_attention(own, own, bias))
+        attention = self.memory_attention
+        if attention is not None:
             assert memory is not None
             assert memory_bias is not None
-            attended = _attend_to_shared(self.memory_attention, self.memory_norm(tokens), memory, memory_bias)
-            tokens = tokens + self.dropout(attended)
-        return tokens + self.dropout(self.feed_forward(tokens))
+            given = (memory, memory_bias)
+            tokens = self._add(tokens, self.memory_norm, lambda own: _attend_to_shared(attention, own, *given))
+        return self._add(tokens, self.feed_forward_norm, self.feed_forward)
+
+    def _add(self, tokens: Tensor, norm: nn.Module, part: Callable[[Tensor], Tensor]) -> Tensor:
+        if self.norm == 'after':
+            return norm(tokens + self.dropout(part(tokens)))
+        return tokens + self.dropout(part(norm(tokens)))
 
 
 def _attend_to_shared(attention: Attention, tokens: Tensor, memory: Tensor, bias: Tensor) -> Tensor:
@@ -150,22 +157,42 @@ def _attend_to_shared(attention: Attention, tokens: Tensor, memory: Tensor, bias
 
 
 class Transformer(nn.Module):
-    """A stack of layers and a last norm.
+    """A stack of layers; where their norms are before their parts, a last norm follows.
 
     Args:
         width: Of the tokens.
         num_heads: Divides the width.
-        num_layers: 0 gives a norm alone.
+        num_layers: 0 gives a last norm alone, or nothing.
         dropout: Probability.
         with_memory: Whether the layers attend to a memory.
+        norm: See :class:`Layer`.
+        expansion: See :class:`Layer`.
     """
 
-    def __init__(self, *, width: int, num_heads: int, num_layers: int, dropout: float, with_memory: bool) -> None:
+    def __init__(
+        self,
+        *,
+        width: int,
+        num_heads: int,
+        num_layers: int,
+        dropout: float,
+        with_memory: bool,
+        norm: Norm = 'before',
+        expansion: int = 4,
+    ) -> None:
         super().__init__()
         self.layers = nn.ModuleList(
-            Layer(width=width, num_heads=num_heads, dropout=dropout, with_memory=with_memory) for _ in range(num_layers)
+            Layer(
+                width=width,
+                num_heads=num_heads,
+                dropout=dropout,
+                with_memory=with_memory,
+                norm=norm,
+                expansion=expansion,
+            )
+            for _ in range(num_layers)
         )
-        self.norm = nn.LayerNorm(width)
+        self.norm = nn.LayerNorm(width) if norm == 'before' else nn.Identity()
 
     def forward(
         self, tokens: Tensor, bias: Tensor, memory: Tensor | None = None, memory_bias: Tensor | None = None

@@ -27,24 +27,30 @@ class WordMasking(nn.Module):
             words by their weights, 2 for those that carry the action, 1 for others [the weights are ours; VLC weighs
             nouns and verbs by a tagger]. 'action': those that carry the action alone. 'uniform': any word.
         ratio: Of the words to replace; 1 with 'content' replaces all content words, 1 / 3 is [VLC, CNM/CPL].
+        vlc_compat: Repeat a slip of the released code of TSM/VLC: n = floor(ratio * L), which can be 0.
 
     Raises:
         UserError: If the ratio is not in (0, 1].
     """
 
     def __init__(
-        self, *, candidates: Literal['content', 'weighted', 'action', 'uniform'] = 'content', ratio: float = 1.0
+        self,
+        *,
+        candidates: Literal['content', 'weighted', 'action', 'uniform'] = 'content',
+        ratio: float = 1.0,
+        vlc_compat: bool = False,
     ) -> None:
         super().__init__()
         if not 0 < ratio <= 1:
             raise UserError(f'WordMasking.ratio must be above 0 and at most 1, found {ratio}')
         self.candidates = candidates
         self.ratio = ratio
+        self.least = 0 if vlc_compat else 1
 
     def forward(self, texts: TextBatch, video_ids: Sequence[str], *, seed: int, iteration: int) -> Tensor:
         """Return which words are replaced, bool, (B, L)."""
         weights = self._weights(texts)
-        wanted = (texts.word_mask.sum(dim=1) * self.ratio + 1e-6).floor().clamp(min=1)
+        wanted = (texts.word_mask.sum(dim=1) * self.ratio + 1e-6).floor().clamp(min=self.least)
         draws = uniform_draws(video_ids, weights.shape[1], seed=seed, iteration=iteration).to(weights.device)
         # The n largest of log(u) / w are a draw without replacement with probability proportional to w (Efraimidis and
         # Spirakis, Information Processing Letters 97, 2006).

@@ -24,6 +24,7 @@ class WTALLocalizer(BaseLocalizer):
         head: Gives the class activation sequence and the losses.
         decoder: See :class:`BaseLocalizer`.
         guidance: See :class:`BaseLocalizer`; it also gets ``feat_channels``, the width of the backbone's embedding.
+            Its ``texts`` are given to a head that has a method ``take_texts``.
         data_preprocessor: See :class:`BaseLocalizer`.
 
     Raises:
@@ -62,6 +63,9 @@ class WTALLocalizer(BaseLocalizer):
             in_channels=in_channels,
             feat_channels=self.backbone.out_channels,
         )
+        texts = getattr(self.guidance, 'texts', None)
+        if texts is not None and hasattr(self.head, 'take_texts'):
+            self.head.take_texts(texts)
 
     def localize(self, inputs: Tensor, mask: Tensor) -> LocalizerOutput:
         """See :class:`BaseLocalizer`.

@@ -70,6 +70,37 @@ def ksm_config(**changes: Any) -> dict[str, Any]:
     }
 
 
+def ancestor_config(*, vlc_compat: bool = False) -> dict[str, Any]:
+    """What of a guidance's config makes it that of TSM + VLC, with the slips of its released code or without."""
+    return {
+        'ksm': ksm_config(mode='shared', loss=None, suppression=None),
+        'teaching': None,
+        'csr': csr_config(
+            stream='filtered',
+            mask_generator={
+                'type': 'CrossModalMask',
+                'code_channels': 4,
+                'hidden_channels': 4,
+                'vlc_compat': vlc_compat,
+            },
+            reconstructor=reconstructor(
+                weighted='both',
+                causal_video=True,
+                norm='after',
+                expansion=2,
+                normalise=False,
+                channel_dropout=0.0,
+                noise=0.0,
+                dropout=0.0,
+                input_dropout=0.1,
+                vlc_compat=vlc_compat,
+            ),
+            masking={'type': 'WordMasking', 'candidates': 'weighted', 'ratio': 1 / 3, 'vlc_compat': vlc_compat},
+            loss={'type': 'CSRLoss', 'words': 'all', 'negatives': 'both', 'whole_margin': 0.1},
+        ),
+    }
+
+
 def guidance_config(**changes: Any) -> dict[str, Any]:
     return {
         'type': 'DualPriorGuidance',

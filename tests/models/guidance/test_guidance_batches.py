@@ -8,6 +8,7 @@ from .guided import (
     LABELS,
     LENGTHS,
     MadeUpTexts,
+    ancestor_config,
     build_guidance,
     csr_config,
     ksm_config,
@@ -43,6 +44,8 @@ OPTIONS = {
         'distillation': {'type': 'InteractiveDistillation', 'mode': 'mutual', 'match': 'shape', 'confident': True},
         'teaching': {'type': 'BaseTeaching', 'match': 'rank'},
     },
+    'ancestor': ancestor_config(),
+    'ancestor with its slips': ancestor_config(vlc_compat=True),
     'alternate': {'distillation': {'type': 'InteractiveDistillation', 'mode': 'alternate', 'start': 5}},
 }
 

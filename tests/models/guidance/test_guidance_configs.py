@@ -20,7 +20,14 @@ KEY = {'loss_key_match', 'loss_key_suppression'}
 COMPLETE = {'loss_complete_rec', 'loss_complete_ctr'}
 BETWEEN = {'loss_key_from_complete', 'loss_complete_from_key'}
 DUAL = KEY | COMPLETE | BETWEEN | {'loss_base_teaching'}
-TERMS = {'key': KEY | {'loss_base_teaching'}, 'complete': COMPLETE | {'loss_base_teaching'}, 'none': None}
+ANCESTOR = COMPLETE | BETWEEN | {'loss_complete_autoencoder'}
+TERMS = {
+    'key': KEY | {'loss_base_teaching'},
+    'complete': COMPLETE | {'loss_base_teaching'},
+    'none': None,
+    'tsmvlc': ANCESTOR,
+    'tsmvlc_small': ANCESTOR,
+}
 
 
 def narrow(node):
@@ -31,7 +38,7 @@ def narrow(node):
             small[name] = 4
         if name == 'modalities':
             small[name] = None
-    if small['type'] in ('KeySemanticMatching', 'AttentionMask', 'LightMask', 'GaussianMask', 'TextReconstructor'):
+    if small['type'] in ('KeySemanticMatching', 'TextReconstructor') or small['type'].endswith('Mask'):
         small['hidden_channels'] = 4
     if small['type'] == 'TextReconstructor':
         small['encoder_layers'] = 1

@@ -233,7 +233,7 @@ def test_gaussians_have_their_peaks_in_the_video_and_start_apart():
     ).eval()
     with torch.no_grad():
         generator.place.weight.zero_()
-        attn = generator(made_batch())
+        attn = generator(made_batch()).attn
     # Centres at a sixth, a half and five sixths of 14 snippets.
     assert (attn[3, [2, 6, 7, 11]] > attn[3, [0, 4, 9, 13]] + 0.1).all()
     assert ((attn >= 0) & (attn <= 1)).all()

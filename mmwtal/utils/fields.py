@@ -1,6 +1,6 @@
 """Keys and types of the entries of a file that a person writes: what is wrong with them, in words."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from mmwtal.utils.names import did_you_mean
@@ -36,6 +36,18 @@ def field_faults(entry: Mapping[str, Any], needed: Mapping[str, Any], optional: 
                 yield f'{key}: expected {_wanted(kinds)}, found {shown_value(entry[key])}'
         elif key in needed:
             yield f'{key} is missing'
+
+
+def unknown_names(names: Iterable[object], known: Collection[str]) -> Iterator[str]:
+    """Yield what is wrong with names that must be known.
+
+    Args:
+        names: What was found.
+        known: The names that there are.
+    """
+    for name in names:
+        if not isinstance(name, str) or name not in known:
+            yield f'there is no {shown_value(name)}{did_you_mean(str(name), known)}'
 
 
 def shown_value(value: Any) -> str:

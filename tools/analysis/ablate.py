@@ -252,9 +252,13 @@ def _report(
     if report.verdicts:
         print(f'\n{report.aims_table().text()}')
     make_work_dir(folder)
-    for name, text in (('results.json', report.to_json()), ('report.md', report.markdown())):
-        write_atomically(folder / name, lambda file, text=text: file.write(text.encode()))
-        print(f'written to {folder / name}')
+    _write(folder / 'results.json', report.to_json())
+    _write(folder / 'report.md', report.markdown())
+
+
+def _write(file: Path, text: str) -> None:
+    write_atomically(file, lambda opened: opened.write(text.encode()))
+    print(f'written to {file}')
 
 
 def _command(args: argparse.Namespace, plan: 'Plan', chosen: str) -> str:

@@ -126,7 +126,7 @@ class Report:
 
     def _base_table(self, data: str, base: str, cells: Sequence[CellResult]) -> Table:
         measured = [name for name in MEASURED if any(one.measured_spread(name) for one in cells)]
-        heads = ['arm', 'n', self._metric(), *(f'- {name}' for name in self.plan.references)]
+        heads = ['arm', 'n', self._metric(), *(f'minus {name}' for name in self.plan.references)]
         rows = []
         for one in cells:
             arm = one.cell.arm.name
@@ -148,9 +148,10 @@ class Report:
 
     def _difference(self, data: str, base: str, arm: str, reference: str) -> str:
         found = self.results.difference(data, base, arm, reference)
-        runs = found and self.results.cells[data, base, arm].runs
-        if found is None or runs is None or found.values is None:
+        if found is None:
             return '-'
+        runs = self.results.cells[data, base, arm].runs
+        assert runs is not None
         return _interval(found, self.results.column(runs))
 
     def _arms_table(self) -> Table:

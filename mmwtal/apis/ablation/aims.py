@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from mmwtal.apis.ablation.plan import Aim
 from mmwtal.apis.ablation.results import Results
-from mmwtal.evaluation.run_comparison import Difference
+from mmwtal.evaluation.run_comparison import Difference, interval_text, pairs_text, signed_text
 
 Verdict = Literal['met', 'missed', 'not measured']
 
@@ -102,8 +102,7 @@ def _conditions(aim: Aim, difference: Difference, column: int) -> tuple[bool | N
     values = difference.values
     assert values is not None
     mean = _mean(difference, column)
-    low, high = (None if one is None else float(one[0, column]) for one in (values.low, values.high))
-    interval = f' [{low:+.2f}, {high:+.2f}]' if low is not None and high is not None else ', no interval'
+    low = None if values.low is None else float(values.low[0, column])
     holds: list[bool | None] = []
     if aim.at_least is not None:
         holds.append(mean >= aim.at_least)
@@ -113,7 +112,7 @@ def _conditions(aim: Aim, difference: Difference, column: int) -> tuple[bool | N
         holds.append(None if low is None else low > aim.lower_above)
     if aim.no_lift:
         holds.append(None if low is None else low <= 0)
-    return _all(holds), f'{mean:+.2f}{interval} over {len(difference.seeds)} pairs'
+    return _all(holds), f'{interval_text(values, 0, column)}, {pairs_text(difference)}'
 
 
 def _share(
@@ -127,8 +126,8 @@ def _share(
         return None, f'{aim.ceiling}: no runs'
     way, gone = _mean(top, column), _mean(difference, column)
     if way <= 0:
-        return False, f'{aim.ceiling} is {way:+.2f} from {aim.reference}: it is no ceiling'
-    return gone >= aim.share * way, f'{100 * gone / way:.0f} % of the way to {aim.ceiling}, {way:+.2f}'
+        return False, f'{aim.ceiling} is {signed_text(way)} from {aim.reference}: it is no ceiling'
+    return gone >= aim.share * way, f'{100 * gone / way:.0f} % of the way to {aim.ceiling}, {signed_text(way)}'
 
 
 def _all(holds: list[bool | None]) -> bool | None:

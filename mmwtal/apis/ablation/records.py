@@ -37,21 +37,25 @@ def read_record(folder: Path) -> dict[str, Any]:
     return dict(read_json_object(file, what='notes on a run')) if file.is_file() else {}
 
 
-def begin_record(folder: Path, *, data: str, source: str) -> None:
+def begin_record(folder: Path, *, data: str, source: str, threads: int) -> None:
     """Note on which data and by which code a run is begun or continued.
 
     Args:
         folder: The run's folder.
         data: Hash of the data.
         source: Hash of the package's code.
+        threads: How many the run has.
 
     Raises:
         UserError: If the run was begun on other data.
     """
     record = read_record(folder)
     check_data(record, folder, data)
-    sources = record.get('source', [])
-    _write(folder, {**record, 'data': data, 'source': [*sources, *([] if source in sources[-1:] else [source])]})
+    changes: dict[str, Any] = {'data': data}
+    for key, value in (('source', source), ('threads', threads)):
+        earlier = record.get(key, [])
+        changes[key] = [*earlier, *([] if value in earlier[-1:] else [value])]
+    _write(folder, {**record, **changes})
 
 
 def check_data(record: Mapping[str, Any], folder: Path, data: str) -> None:

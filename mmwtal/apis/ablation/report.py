@@ -2,33 +2,17 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from mmwtal.apis.ablation.aims import AimVerdict, judge
 from mmwtal.apis.ablation.plan import Plan
 from mmwtal.apis.ablation.records import MEASURED
 from mmwtal.apis.ablation.results import CellResult, Results
-from mmwtal.evaluation.run_comparison import Difference
+from mmwtal.evaluation.run_comparison import interval_text
 from mmwtal.evaluation.runs import to_text
 from mmwtal.evaluation.statistics import CONFIDENCE, Spread
 from mmwtal.evaluation.tables import Table
 from mmwtal.utils.run_options import seeds_text
-
-
-@dataclass(frozen=True, kw_only=True)
-class Origin:
-    """Where a report comes from.
-
-    Args:
-        command: The command that makes it anywhere.
-        chosen: Name of the set of seeds.
-        threads: Threads of each run; None where nothing was run.
-    """
-
-    command: str
-    chosen: str
-    threads: int | None
 
 
 class Report:
@@ -36,23 +20,25 @@ class Report:
 
     Args:
         results: The figures.
-        origin: Where they come from.
+        chosen: Name of the set of seeds.
+        command: The command that makes the report anywhere.
     """
 
-    def __init__(self, results: Results, origin: Origin) -> None:
+    def __init__(self, results: Results, *, chosen: str, command: str) -> None:
         self.results = results
         self.plan: Plan = results.plan
-        self.origin = origin
+        self.chosen = chosen
+        self.command = command
         self.verdicts: list[AimVerdict] = [judge(aim, results) for aim in self.plan.aims]
 
     def markdown(self) -> str:
         """Return the report as a Markdown page."""
         plan = self.plan
-        seeds = seeds_text(plan.seeds[self.origin.chosen])
+        seeds = seeds_text(plan.seeds[self.chosen])
         parts = [f'# {plan.title}', plan.about.strip()]
         parts.append(
-            f'Written by `{self.origin.command}` from the plan `{plan.name}` (sha256 `{plan.sha256}`); no figure is '
-            f'typed by hand. Seeds {seeds} ({self.origin.chosen}); {self._metric()} in percent, protocol '
+            f'Written by `{self.command}` from the plan `{plan.name}` (sha256 `{plan.sha256}`); no figure is '
+            f'typed by hand. Seeds {seeds} ({self.chosen}); {self._metric()} in percent, protocol '
             f'{plan.protocol}; mean ± standard deviation of one run; differences in points, paired by seed, with their '
             f'{100 * CONFIDENCE:g} % interval.'
         )
@@ -96,11 +82,10 @@ class Report:
             'title': plan.title,
             'plan': plan.name,
             'plan_sha256': plan.sha256,
-            'command': self.origin.command,
+            'command': self.command,
             'protocol': plan.protocol,
             'metric': plan.metric,
-            'seeds': {'set': self.origin.chosen, 'seeds': list(plan.seeds[self.origin.chosen])},
-            'threads': self.origin.threads,
+            'seeds': {'set': self.chosen, 'seeds': list(plan.seeds[self.chosen])},
             'aims': [verdict.to_dict() for verdict in self.verdicts],
         }
         lines = [f'{json.dumps(key)}: {json.dumps(value)}' for key, value in head.items()]
@@ -120,9 +105,14 @@ class Report:
         return [f'**{count} of {whole} runs are missing**; what stands below is of those that there are.']
 
     def _data(self, data: str) -> list[str]:
-        sets = [one.runs for of, _, cells in self.results.tables() if of == data for one in cells if one.runs]
+        cells = [one for of, _, found in self.results.tables() if of == data for one in found]
+        sets = [one.runs for one in cells if one.runs is not None]
         tables = [table.markdown() for table in self.tables(data)]
-        return [f'## Data: {data}', sets[0].heading() if sets else 'No runs.', *(tables if sets else [])]
+        if not sets:
+            return [f'## Data: {data}', 'No runs.']
+        hashes = dict.fromkeys(record.get('data', '?')[:12] for one in cells for record in one.records.values())
+        origin = f'{sets[0].heading()}; annotations.json of sha256 {", ".join(hashes)}'
+        return [f'## Data: {data}', origin, *tables]
 
     def _base_table(self, data: str, base: str, cells: Sequence[CellResult]) -> Table:
         measured = [name for name in MEASURED if any(one.measured_spread(name) for one in cells)]
@@ -148,11 +138,11 @@ class Report:
 
     def _difference(self, data: str, base: str, arm: str, reference: str) -> str:
         found = self.results.difference(data, base, arm, reference)
-        if found is None:
+        if found is None or found.values is None:
             return '-'
         runs = self.results.cells[data, base, arm].runs
         assert runs is not None
-        return _interval(found, self.results.column(runs))
+        return interval_text(found.values, 0, self.results.column(runs))
 
     def _arms_table(self) -> Table:
         rows = []
@@ -168,24 +158,25 @@ class Report:
         return Table(title='What each arm is', heads=heads, rows=rows, words=range(5))
 
     def _runs(self) -> list[str]:
-        """Return by which code, versions and in what time the runs were made."""
+        """Return by which code and versions, on how many threads and in what time the runs were made."""
         records = [record for one in self.results.cells.values() for record in one.records.values()]
         sets = [one.runs for one in self.results.cells.values() if one.runs is not None]
         versions = dict.fromkeys(
             ', '.join(f'{name} {version}' for name, version in one.origin.get('versions', {}).items()) for one in sets
         )
         sources = dict.fromkeys(' then '.join(text[:12] for text in record.get('source', ['?'])) for record in records)
-        lines = [
-            f'- Runs: {sum(len(one.runs) for one in sets)}; versions: {"; ".join(versions) or "none"}.',
-            f"- Hash of mmwtal's own code when a run was begun or continued: {', '.join(sources) or 'none'}.",
-        ]
+        threads = dict.fromkeys(' then '.join(map(str, record.get('threads', ['?']))) for record in records)
         seconds: dict[str, list[float]] = {}
         for record in records:
             for step, value in record.get('seconds', {}).items():
                 seconds.setdefault(step, []).append(value)
         times = ', '.join(f'{step} {sum(values):.0f} s ({len(values)} runs)' for step, values in seconds.items())
-        threads = f'; {self.origin.threads} threads each' if self.origin.threads else ''
-        return ['\n'.join([*lines, f'- Time: {times or "not noted"}{threads}.'])]
+        lines = [
+            f'- Runs: {sum(len(one.runs) for one in sets)}; versions: {"; ".join(versions) or "none"}.',
+            f"- Hash of mmwtal's own code when a run was begun or continued: {', '.join(sources) or 'none'}.",
+            f'- Time: {times or "not noted"}; threads of a run: {", ".join(threads) or "none"}.',
+        ]
+        return ['\n'.join(lines)]
 
     def _stored(self, one: CellResult) -> dict[str, Any]:
         cell = one.cell
@@ -201,12 +192,7 @@ class Report:
             return head
         found = one.runs.to_dict()
         runs = [
-            {
-                **run,
-                'measured': one.measured.get(run['seed']),
-                'seconds': one.records.get(run['seed'], {}).get('seconds'),
-                'source': one.records.get(run['seed'], {}).get('source'),
-            }
+            {**run, 'measured': one.measured.get(run['seed']), **one.records.get(run['seed'], {})}
             for run in found['runs']
         ]
         return {
@@ -238,12 +224,3 @@ def _figure(found: Spread, digits: int, column: int | None = None) -> str:
         for values in (found.mean, found.sd)
     )
     return f'{mean:.{digits}f}' if sd is None else f'{mean:.{digits}f} ± {sd:.{digits}f}'
-
-
-def _interval(found: Difference, column: int) -> str:
-    values = found.values
-    assert values is not None
-    mean = f'{float(values.mean[0, column]):+.2f}'
-    if values.low is None or values.high is None:
-        return f'{mean} (1 pair)'
-    return f'{mean} [{float(values.low[0, column]):+.2f}, {float(values.high[0, column]):+.2f}]'

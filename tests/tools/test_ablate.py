@@ -142,7 +142,9 @@ class StandIn:
     def measuring(self, job: Job, command: tuple[str, ...]) -> None:
         script, config, checkpoint, *words = command[1:]
         assert Path(script).name == 'attention_quality.py'
-        assert Path(config).parent == Path(checkpoint).parent == job.log.parent
+        assert Path(config).parent == ROOT / 'configs/quick'
+        assert Path(checkpoint) == job.log.parent / 'iter_300.pth'
+        assert words[words.index('--cfg-options') + 1] == 'test_evaluator.tious=[0.3,0.5]'
         assert words[0] == '--data-root'
         key = None if '/base ' in job.name else 0.5
         content = {'incompleteness': 0.25, 'over_completeness': 0.125, 'ap': {'base': 0.75, 'key': key}}

@@ -160,6 +160,7 @@ def _report(plan: 'Plan', cells: Sequence['Cell'], chosen: str, folder: Path, *,
             print(f'\n{table.text()}')
     if report.verdicts:
         print(f'\n{report.aims_table().text()}')
+    print(*report.lacking(), sep='\n')
     _write(folder / 'results.json', report.to_json())
     _write(folder / 'report.md', report.markdown())
 

@@ -16,9 +16,11 @@ MEASURED_NAME = 'attention_quality.json'
 MEASURED = {
     'incompleteness': 'incompleteness',
     'over_completeness': 'over-completeness',
+    'missed': 'missed',
     'ap.base': 'AP base',
     'ap.key': 'AP key',
     'ap.complete': 'AP complete',
+    'ap.base_test': 'AP base, test',
 }
 
 
@@ -67,8 +69,13 @@ def check_data(record: Mapping[str, Any], folder: Path, data: str) -> None:
         )
 
 
+def forget_measured(folder: Path) -> None:
+    """Remove what was measured of an earlier training."""
+    (folder / MEASURED_NAME).unlink(missing_ok=True)
+
+
 def add_seconds(folder: Path, step: str, seconds: float) -> None:
-    """Note how long a command of a run took; of several parts of a training that was interrupted, the sum."""
+    """Note how long a command of a run took; what is known of one that was begun again is its last part."""
     record = read_record(folder)
     before = record.get('seconds', {})
     _write(folder, {**record, 'seconds': {**before, step: round(before.get(step, 0.0) + seconds, 1)}})

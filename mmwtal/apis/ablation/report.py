@@ -14,6 +14,13 @@ from mmwtal.evaluation.statistics import CONFIDENCE, Spread
 from mmwtal.evaluation.tables import Table
 from mmwtal.utils.run_options import seeds_text
 
+_MEASURED_ARE = (
+    'Measured on the test videos, in [0, 1]: incompleteness, the share of an instance that its best detection leaves '
+    'out, and over-completeness, the share of that detection outside all instances of its class, both over the '
+    'instances that are found; missed, the share of the others. AP: average precision over snippets of an attention, '
+    'on the training videos unless stated otherwise.'
+)
+
 
 class Report:
     """The report of a plan.
@@ -42,7 +49,8 @@ class Report:
             f'{plan.protocol}; mean ± standard deviation of one run; differences in points, paired by seed, with their '
             f'{100 * CONFIDENCE:g} % interval.'
         )
-        parts += self._lacking()
+        parts += [_MEASURED_ARE] if any(one.measured for one in self.results.cells.values()) else []
+        parts += self.lacking()
         if self.verdicts:
             parts += ['## Aims', self.aims_table().markdown()]
         for data in dict.fromkeys(data for data, _, _ in self.results.tables()):
@@ -57,7 +65,12 @@ class Report:
             wanted = f' ({one.aim.of_bases} of {len(one.aim.bases)} bases)' if len(one.aim.bases) > 1 else ''
             rows.append([str(number), f'{one.aim.text}{wanted}', one.verdict.upper(), ''])
             rows += [['', f'{place.data}, {place.base}', place.verdict, place.figures] for place in one.places]
-        return Table(title='Aims', heads=['', 'aim', 'verdict', 'figures'], rows=rows, words=range(4))
+        return Table(
+            title='Each aim, and what it is on each data with each base',
+            heads=['', 'aim', 'verdict', 'figures'],
+            rows=rows,
+            words=range(4),
+        )
 
     def tables(self, data: str) -> Iterator[Table]:
         """Yield the table of differences over the bases, then for each base its figures."""
@@ -95,7 +108,7 @@ class Report:
     def _metric(self) -> str:
         return 'average mAP' if self.plan.metric == 'average' else f'mAP at tIoU {self.plan.metric}'
 
-    def _lacking(self) -> list[str]:
+    def lacking(self) -> list[str]:
         """Return what the reader must know of runs that are not there."""
         lacking = [one for one in self.results.cells.values() if one.missing]
         if not lacking:

@@ -13,6 +13,7 @@ from mmwtal.apis.ablation.records import (
     annotations_sha256,
     begin_record,
     check_data,
+    forget_measured,
     read_record,
 )
 from mmwtal.apis.seed_runs import SeedRun
@@ -56,11 +57,12 @@ class PlannedRun:
         return self.run.job(sys.executable, tools, further=measuring)
 
     def _measuring(self, tools: Path) -> Step:
-        folder = self.run.folder
-        # The config that the training has written into the folder holds the options of the arm.
-        words = [str(tools / 'analysis' / 'attention_quality.py'), str(folder / Path(self.run.config).name)]
-        words += [str(self.run.checkpoint(self.cell.cfg)), '--data-root', str(self.run.data_root)]
-        return Step(name='measuring', command=(sys.executable, *words, '--out', str(folder / MEASURED_NAME)))
+        # Not with the config in the run's folder: the test has written it there, without guidance.
+        run = self.run
+        words = [str(tools / 'analysis' / 'attention_quality.py'), run.config, str(run.checkpoint(self.cell.cfg))]
+        words += ['--data-root', str(run.data_root), '--out', str(run.folder / MEASURED_NAME)]
+        words += ['--cfg-options', *run.options] if run.options else []
+        return Step(name='measuring', command=(sys.executable, *words))
 
 
 def planned_runs(plan: Plan, cells: Sequence[Cell], roots: Mapping[str, Path], *, repository: Path) -> list[PlannedRun]:
@@ -138,6 +140,8 @@ def carry_out(
     source = package_sha256()
     for one in waiting:
         one.run.folder.mkdir(parents=True, exist_ok=True)
+        if not one.trained:
+            forget_measured(one.run.folder)
         begin_record(one.run.folder, data=data[one.cell.data], source=source, threads=threads)
     return run_jobs(
         [one.job(plan, tools) for one in waiting],

@@ -11,6 +11,7 @@ import yaml
 from mmwtal.evaluation.protocols import PROTOCOLS
 from mmwtal.evaluation.tious import parse_tious
 from mmwtal.utils.errors import UserError
+from mmwtal.utils.fields import field_faults, shown_value
 from mmwtal.utils.files import read_text
 from mmwtal.utils.json_file import finite_number
 from mmwtal.utils.names import did_you_mean
@@ -110,7 +111,7 @@ def _read(file: Path, name: str, problems: list[str]) -> Mapping[str, Any]:
         problems.append(f'{name}: is not valid YAML: {error}')
         return {}
     if not isinstance(content, dict) or not content.keys() <= {'Collections', 'Models'}:
-        problems.append(f'{name}: expected the keys Collections and Models at the top, found {_kind(content)}')
+        problems.append(f'{name}: expected the keys Collections and Models at the top, found {shown_value(content)}')
         return {}
     return content
 
@@ -120,39 +121,25 @@ def _entries(
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     entries = content.get(key, [])
     if not isinstance(entries, list):
-        problems.append(f'{file}: expected a list under {key}, found {_kind(entries)}')
+        problems.append(f'{file}: expected a list under {key}, found {shown_value(entries)}')
         return
     for number, entry in enumerate(entries, 1):
         if not isinstance(entry, dict):
-            problems.append(f'{file}: {key}, entry {number}: expected keys and values, found {_kind(entry)}')
+            problems.append(f'{file}: {key}, entry {number}: expected keys and values, found {shown_value(entry)}')
         else:
             yield f'{file}: {key}, {entry.get("Name", f"entry {number}")}', entry
 
 
-def _fields(entry: Mapping[str, Any], needed: Mapping[str, Any], optional: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what is wrong with the keys of an entry and the types of their values."""
-    known = {**needed, **optional}
-    for key in entry:
-        if key not in known:
-            yield f'unknown key {key!r}{did_you_mean(str(key), known)}'
-    for key, kind in known.items():
-        if key in entry:
-            if not isinstance(entry[key], kind) or entry[key] == '':
-                yield f'{key}: expected {_wanted(kind)}, found {_kind(entry[key])}'
-        elif key in needed:
-            yield f'{key} is missing'
-
-
 def _collection_faults(entry: Mapping[str, Any], root: Path) -> Iterator[str]:
-    faults = [*_fields(entry, _COLLECTION, {})]
+    faults = [*field_faults(entry, _COLLECTION, {})]
     yield from faults
     if not faults:
-        yield from (f'Paper: {fault}' for fault in _fields(entry['Paper'], _PAPER, {}))
+        yield from (f'Paper: {fault}' for fault in field_faults(entry['Paper'], _PAPER, {}))
         yield from _path_fault('README', entry['README'], root)
 
 
 def _model_faults(entry: Mapping[str, Any], root: Path) -> Iterator[str]:
-    faults = [*_fields(entry, _MODEL, _MODEL_OPTIONAL)]
+    faults = [*field_faults(entry, _MODEL, _MODEL_OPTIONAL)]
     yield from faults
     if faults:
         return
@@ -164,7 +151,7 @@ def _model_faults(entry: Mapping[str, Any], root: Path) -> Iterator[str]:
         if isinstance(published, dict):
             yield from (f'{where}: {fault}' for fault in _published_faults(published))
         else:
-            yield f'{where}: expected keys and values, found {_kind(published)}'
+            yield f'{where}: expected keys and values, found {shown_value(published)}'
 
 
 def _path_fault(key: str, path: str, root: Path) -> Iterator[str]:
@@ -180,7 +167,7 @@ def _published(entry: Mapping[str, Any]) -> list[Any]:
 
 
 def _published_faults(published: Mapping[str, Any]) -> Iterator[str]:
-    faults = [*_fields(published, _PUBLISHED, _PUBLISHED_OPTIONAL)]
+    faults = [*field_faults(published, _PUBLISHED, _PUBLISHED_OPTIONAL)]
     yield from faults
     if faults:
         return
@@ -248,15 +235,3 @@ def _unlisted(listed: list[object], root: Path) -> Iterator[str]:
         if '_base_' not in leaf.parts and listed.count(name) != 1:
             file = leaf.parent.relative_to(root) / METAFILE
             yield f'{name}: expected once as Config under Models of {file}, found {listed.count(name)} times'
-
-
-def _wanted(kind: Any) -> str:
-    names = {str: 'text', dict: 'keys and values', list: 'a list', int: 'a number', float: 'a number'}
-    kinds = kind if isinstance(kind, tuple) else (kind,)
-    return ' or '.join(dict.fromkeys(names[one] for one in kinds))
-
-
-def _kind(value: Any) -> str:
-    if isinstance(value, dict):
-        return f'the keys {", ".join(map(str, value)) or "(none)"}'
-    return 'nothing' if value is None else f'{value!r:.80}'

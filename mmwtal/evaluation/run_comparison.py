@@ -78,10 +78,10 @@ class RunComparison:
         over = ', mean ± sd over the seeds' if any(found.sd is not None for found in self.spreads) else ''
         tables = [Table(title=f'mAP (%) by tIoU{over}', heads=['runs', 'n', *heads], rows=means)]
         paired = [one for one in self.differences if one.values is not None]
-        names = [f'{one.name} ({_pairs(one)})' for one in paired]
+        names = [f'{one.name} ({pairs_text(one)})' for one in paired]
         if paired:
             rows = [
-                [head, *(_interval(one.values, 0, column) for one in paired if one.values is not None)]
+                [head, *(interval_text(one.values, 0, column) for one in paired if one.values is not None)]
                 for column, head in enumerate(heads)
             ]
             interval = (
@@ -91,7 +91,7 @@ class RunComparison:
             tables.append(Table(title=title, heads=['tIoU', *names], rows=rows))
         by_class = []
         for row, label in enumerate(self.classes, 1):
-            differences = [_interval(one.values, row, -1) for one in paired if one.values is not None]
+            differences = [interval_text(one.values, row, -1) for one in paired if one.values is not None]
             by_class.append([label, _row(self.spreads[0], row)[-1], *differences])
         title = f'by class, average over the tIoUs: {first}, AP (%)' + (', and difference from it' if paired else '')
         tables.append(Table(title=title, heads=['class', first, *names], rows=by_class))
@@ -264,18 +264,21 @@ def _row(found: Spread, row: int) -> list[str]:
     return [f'{mean:.2f} ± {sd:.2f}' for mean, sd in zip(found.mean[row], found.sd[row], strict=True)]
 
 
-def _interval(found: PairedDifference, row: int, column: int) -> str:
-    text = _signed(found.mean[row, column])
+def interval_text(found: PairedDifference, row: int, column: int) -> str:
+    """Return one of the differences and, where there is one, its interval: ``+1.20 [-0.30, +2.70]``."""
+    text = signed_text(found.mean[row, column])
     if found.low is None or found.high is None:
         return text
-    return f'{text} [{_signed(found.low[row, column])}, {_signed(found.high[row, column])}]'
+    return f'{text} [{signed_text(found.low[row, column])}, {signed_text(found.high[row, column])}]'
 
 
-def _signed(value: float) -> str:
+def signed_text(value: float) -> str:
+    """Return a difference with its sign."""
     return f'{round(value, 2) + 0.0:+.2f}'  # a rounded -0 is 0
 
 
-def _pairs(difference: Difference) -> str:
+def pairs_text(difference: Difference) -> str:
+    """Return how many pairs a difference is the mean of."""
     return '1 pair' if len(difference.seeds) == 1 else f'{len(difference.seeds)} pairs'
 
 

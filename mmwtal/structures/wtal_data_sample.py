@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 from mmengine.structures import BaseDataElement, InstanceData
 from torch import Tensor
 
@@ -30,6 +31,12 @@ class WTALDataSample(BaseDataElement):
     video_id = _field('video_id', str, "str: the video's id.")
     labels = _field('labels', Tensor, 'Tensor: multi-hot classes of the video, (C,); all zero for a negative video.')
     timebase = _field('timebase', Timebase, 'Timebase: the time grid of the features that the model saw.')
+    positions = _field(
+        'positions',
+        np.ndarray,
+        'ndarray: where on ``timebase`` the middle of each snippet that the model saw lies, float64 (T,), for '
+        '``timebase.to_seconds``. Only where snippets were drawn; elsewhere it is i + 1/2.',
+    )
     video_scores = _field(
         'video_scores', Tensor, 'Tensor: scores of the classes in this video from elsewhere, (C,); only where given.'
     )

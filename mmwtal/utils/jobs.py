@@ -73,6 +73,7 @@ def run_jobs(
     environment: Mapping[str, str],
     report: Callable[[str], None],
     keep_open: Sequence[int] = (),
+    succeeded: Callable[[Job, Step, float], None] | None = None,
 ) -> list[Failure]:
     """Run jobs; one that fails does not stop the others.
 
@@ -85,6 +86,7 @@ def run_jobs(
         environment: Their environment variables.
         report: Takes a line of progress.
         keep_open: File descriptors that the children inherit, such as that of a lock.
+        succeeded: Takes each command that succeeded, and the seconds that it took.
 
     Returns:
         The failures.
@@ -106,6 +108,8 @@ def run_jobs(
                     if code is None:
                         continue
                     running.remove(one)
+                    if code == 0 and succeeded is not None:
+                        succeeded(one.job, one.job.steps[one.step], time.monotonic() - one.started)
                     following = _next(one, code, report)
                     if following is not None:
                         running.append(_start(one.job, following, environment, keep_open))

@@ -25,7 +25,14 @@ def test_fields():
 
 @pytest.mark.parametrize(
     ('name', 'value'),
-    [('video_id', 3), ('labels', [0, 1]), ('timebase', 0.64), ('gt_instances', {}), ('pred_instances', [])],
+    [
+        ('video_id', 3),
+        ('labels', [0, 1]),
+        ('timebase', 0.64),
+        ('gt_instances', {}),
+        ('pred_instances', []),
+        ('positions', [0.5]),
+    ],
 )
 def test_fields_are_typed(name, value):
     with pytest.raises(AssertionError, match='should be'):

@@ -18,6 +18,15 @@ from mmwtal.evaluation import evaluate
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = 'configs/quick/co2net_synthetic.py'
+PLAN = f"""
+title: A plan
+protocol: wtal_grid
+seeds: {{develop: 0}}
+data: {{embedded: {{recipe: embedded}}}}
+references: [base]
+bases: {{co2net: {{embedded: {CONFIG}}}}}
+arms: {{base: {{label: one}}, other: {{label: two}}}}
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +121,16 @@ TOOLS = {
             *('--out {config}', '--cfg-options randomness.seed=1', '--cfg-options randomness.seed=-1'),
         ),
     ),
+    'ablate': Tool(
+        path='analysis/ablate.py',
+        argv='{plan} --work-dir {out} --data embedded={root}',
+        inputs=('plan',),  # the data are read by its children
+        output='out',
+        wrong=(
+            *('--seeds x', '--data x', '--data x={root}', '--data embedded={absent}', '--data embedded={text}'),
+            *('--only x', '--jobs 0', '--threads x', '--dry-run --tables-only', '--out {text}', '--work-dir {text}'),
+        ),
+    ),
     'compare_runs': Tool(
         path='analysis/compare_runs.py',
         argv='{result} {other_result} --out {out}',
@@ -176,6 +195,8 @@ def write_sound_inputs(folder: Path) -> dict[str, Path]:
     paths['annotations'] = paths['root'] / 'annotations.json'
     paths['texts'] = paths['root'] / 'texts.json'
     paths['text'].write_text('no checkpoint')
+    paths['plan'] = folder / 'plan.yml'
+    paths['plan'].write_text(PLAN)
     database = json.loads(paths['annotations'].read_text())['database']
     videos = {
         subset: [name for name, entry in database.items() if entry['subset'] == subset]

@@ -253,7 +253,7 @@ def test_selection_on_the_test_split_scores_that_checkpoint(tool: ModuleType, tm
 )
 def test_seeds(tool: ModuleType, text: str, seeds: tuple[int, ...]) -> None:
     assert tool.parse_seeds(text) == seeds
-    assert tool.parse_seeds(tool._seeds_text(seeds)) == seeds
+    assert tool.parse_seeds(tool.seeds_text(seeds)) == seeds
 
 
 @pytest.mark.parametrize('text', ['', 'x', '4-0', '1,', '0-', '-1', '0,0', '0-3,2', '0-99999999', '4294967296', '1.5'])

@@ -16,9 +16,10 @@ from mmwtal.utils.errors import UserError
 class PackWTALInputs(BaseTransform):
     """Turn a record into ``inputs``, float32 (T, D), and ``data_samples``, a :class:`WTALDataSample`.
 
-    The data sample has ``video_id``, ``labels`` (multi-hot float32 (C,)), ``timebase`` and, if the record has
-    segments, ``gt_instances`` with ``segments`` (float64 (N, 2), seconds) and ``labels`` (int64 (N,)); if it has scores
-    of the video from elsewhere, ``video_scores`` (float64 (C,)).
+    The data sample has ``video_id``, ``labels`` (multi-hot float32 (C,)), ``timebase`` and, where snippets were
+    drawn, ``positions`` (float64 (T,)). If the record has segments, it has ``gt_instances`` with ``segments`` (float64
+    (N, 2), seconds) and ``labels`` (int64 (N,)); if the record has scores of the video from elsewhere, ``video_scores``
+    (float64 (C,)).
     """
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
@@ -33,6 +34,8 @@ class PackWTALInputs(BaseTransform):
         labels = torch.zeros(results['num_classes'])
         labels[torch.from_numpy(results['label_ids'])] = 1
         sample = WTALDataSample(video_id=results['video_id'], labels=labels, timebase=results['timebase'])
+        if 'positions' in results:
+            sample.positions = results['positions']
         if 'segments' in results:
             sample.gt_instances = InstanceData(
                 segments=torch.from_numpy(results['segments']), labels=torch.from_numpy(results['segment_label_ids'])

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,11 +63,26 @@ def imports_sha256(cfg: Config) -> dict[str, str]:
         files = [(folder, path) for folder in folders for path in sorted(folder.rglob('*.py'))]
         if not folders and own is not None:
             files = [(Path(own).parent, Path(own))]
-        digest = hashlib.sha256()
-        for folder, path in files:
-            digest.update(f'{path.relative_to(folder)} {hashlib.sha256(path.read_bytes()).hexdigest()}\n'.encode())
-        hashes[name] = digest.hexdigest()
+        hashes[name] = files_sha256(files)
     return hashes
+
+
+def package_sha256() -> str:
+    """Return the hash of mmwtal's own source, every ``.py`` file of it."""
+    folder = Path(__file__).resolve().parents[2]
+    return files_sha256([(folder, path) for path in sorted(folder.rglob('*.py'))])
+
+
+def files_sha256(files: Sequence[tuple[Path, Path]]) -> str:
+    """Return the hash of the names and the contents of files.
+
+    Args:
+        files: The folder that a file's name is taken from, and the file.
+    """
+    digest = hashlib.sha256()
+    for folder, path in files:
+        digest.update(f'{path.relative_to(folder)} {hashlib.sha256(path.read_bytes()).hexdigest()}\n'.encode())
+    return digest.hexdigest()
 
 
 def changed_values(ours: Any, theirs: Any, path: str = '') -> Iterator[str]:

@@ -153,3 +153,32 @@ def _replaced(node: Any, path: tuple[Key, ...], value: Any) -> Any:
     copy = deepcopy(node)
     copy[key] = _replaced(copy.get(key, {}), rest, value)
     return copy
+
+
+def option_word(key: str, value: Any) -> str:
+    """Return ``KEY=VALUE`` as ``--cfg-options`` reads it.
+
+    Args:
+        key: A dotted key.
+        value: None, a truth value, a number, a text or a list of these.
+
+    Raises:
+        UserError: If the command line would read something else than the value.
+    """
+    text = _as_text(value)
+    try:
+        read = DictAction._parse_iterable(text)
+    except (AssertionError, RecursionError):
+        read = None
+    if (type(read), read) != (type(value), value):
+        raise UserError(
+            f'{key}: {value!r} ({type(value).__name__}) cannot be given as an option, which would be read as {read!r}; '
+            'expected None, true, false, a number (1.0e-3, not 1e-3, in YAML), a plain word or a list of these'
+        )
+    return f'{key}={text}'
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, list):
+        return f'[{",".join(map(_as_text, value))}]'
+    return str(value)

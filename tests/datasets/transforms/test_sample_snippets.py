@@ -78,6 +78,17 @@ def test_features_and_time_grid_go_together(mode, length, count):
         np.testing.assert_array_equal(results['feature'], record(length)['feature'][rows])
 
 
+@pytest.mark.parametrize(('length', 'count'), [(40, 13), (10, 41), (40, 40), (1, 5)])
+@pytest.mark.parametrize('mode', ['uniform', 'random_perturb'])
+def test_positions_are_the_middles_of_the_snippets_that_were_taken(mode, length, count):
+    before = record(length)
+    before['timebase'] = Timebase(fps=25, stride=16, window=24)
+    before['feature'] = np.arange(length, dtype=np.float32)[:, None]
+    after = SampleSnippets(mode=mode, length=count)(dict(before))
+    expected = before['timebase'].to_seconds(after['feature'][:, 0] + 0.5)
+    np.testing.assert_allclose(after['timebase'].to_seconds(after['positions']), expected)
+
+
 def test_full_takes_everything_as_it_is():
     results = SampleSnippets(mode='full')(record())
     np.testing.assert_array_equal(results['feature'], record()['feature'])

@@ -1,6 +1,5 @@
 """How good the attentions of a trained model are, and how complete its results: what the analysis tool runs."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from mmwtal.apis.settings import check_against_data, prepare_config, resolve_aut
 from mmwtal.apis.test import result_meta
 from mmwtal.datasets.transforms.sampling import SampleSnippets
 from mmwtal.datasets.wtal_dataset import WTALDataset
+from mmwtal.engine.attentions import look_at, sampled_by
 from mmwtal.engine.checkpoint import GUIDANCE, find_checkpoint, is_guidance, load_weights, read_checkpoint
 from mmwtal.evaluation import read_detections
 from mmwtal.evaluation.completeness import completeness
@@ -49,14 +49,14 @@ class SnippetScores:
 
         Args:
             sample: Without segments the video is left out: what it shows is not known.
-            attentions: By name, (1, T).
+            attentions: By name, (T,).
         """
         if 'gt_instances' not in sample:
             return
         boundaries = sample.timebase.to_snippets(sample.gt_instances.segments.numpy())
-        self.action.append(snippets_inside(attentions['base'].shape[1], boundaries))
+        self.action.append(snippets_inside(len(attentions['base']), boundaries))
         for name, attn in attentions.items():
-            self.attn.setdefault(name, []).append(attn[0].float().cpu().numpy())
+            self.attn.setdefault(name, []).append(attn.cpu().numpy())
 
     def average_precision(self, name: str) -> float | None:
         """Return the AP of an attention over the snippets of all videos together; None where there is none."""
@@ -133,10 +133,10 @@ def measure_attentions(
     model = model.to(get_device()).eval()
     check_against_data(model, test_videos, saved)
 
-    training = _look_at(model, _training_videos(cfg, test_videos), with_guidance=True)
+    training = _look_at_all(model, _training_videos(cfg, test_videos), with_guidance=True)
     if not training.action:
         print_log('no training video has segments: only the test videos tell of the attention', logger='current')
-    test = _look_at(model, test_videos, metric=metric)
+    test = _look_at_all(model, test_videos, metric=metric)
     metric.dataset_meta = test_videos.metainfo
     metric.compute_metrics(metric.results)
     result = metric.result
@@ -160,40 +160,24 @@ def measure_attentions(
 
 
 @torch.no_grad()
-def _look_at(
+def _look_at_all(
     model: BaseLocalizer, videos: WTALDataset, *, with_guidance: bool = False, metric: WTALMetric | None = None
 ) -> SnippetScores:
     """Collect the attentions of videos, one after the other, and hand their results to a metric."""
     scores = SnippetScores()
-    attend = getattr(model.guidance, 'attentions', None) if with_guidance else None
     for index in range(len(videos)):
         sample = videos[index]
-        data = model.data_preprocessor({'inputs': [sample['inputs']], 'data_samples': [sample['data_samples']]})
-        output = model(**data, mode='tensor')
-        if attend is not None:
-            attentions = attend(data['inputs'], output, data['data_samples'])
-        else:
-            attentions = {'base': output.attn[..., 0]}
-        scores.add(sample['data_samples'], attentions)
+        scores.add(sample['data_samples'], look_at(model, sample, with_guidance=with_guidance)[1])
         if metric is not None:
+            data = model.data_preprocessor({'inputs': [sample['inputs']], 'data_samples': [sample['data_samples']]})
             metric.process(None, model(**data, mode='predict'))
     return scores
 
 
 def _training_videos(cfg: Config, test_videos: WTALDataset) -> WTALDataset:
     """Return the training videos with their segments, the snippets chosen as in the test."""
-    dataset = DATASETS.build({**cfg.train_dataloader.dataset, 'test_mode': True})
-    dataset.pipeline.transforms = _sampled_as(dataset.pipeline.transforms, test_videos.pipeline.transforms)
-    return dataset
-
-
-def _sampled_as(transforms: Sequence[Any], tested: Sequence[Any]) -> list[Any]:
-    """Return transforms whose sampling, which training does at random, is that of another pipeline."""
-    sampling = [transform for transform in tested if isinstance(transform, SampleSnippets)]
-    changed: list[Any] = []
-    for transform in transforms:
-        changed += sampling if isinstance(transform, SampleSnippets) else [transform]
-    return changed
+    sampling = [transform for transform in test_videos.pipeline.transforms if isinstance(transform, SampleSnippets)]
+    return sampled_by(DATASETS.build({**cfg.train_dataloader.dataset, 'test_mode': True}), sampling)
 
 
 def _metric(cfg: Config) -> WTALMetric:

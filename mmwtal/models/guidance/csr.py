@@ -12,6 +12,7 @@ from mmwtal.models.losses.present import mean_of_present
 from mmwtal.models.losses.progress import training_seed
 from mmwtal.registry import MODELS, build_module
 from mmwtal.structures.text_batch import TextBatch
+from mmwtal.utils.errors import UserError
 
 
 @dataclass(kw_only=True)
@@ -50,7 +51,12 @@ class CompleteSemanticReconstruction(nn.Module):
         loss: A :class:`CSRLoss` or its config.
         stream: The features that the reconstructor sees; see :class:`FeatureStream`.
         stream_channels: Width of a stream of another name.
+        diagnostics_interval: N(1 - a), to be logged, is computed every so many iterations of a Runner where it is no
+            negative, in which case it is there anyway; 0: never. It costs a tenth of an iteration at most [ours].
         seed: Of the masked words, where no Runner tells its own.
+
+    Raises:
+        UserError: If ``diagnostics_interval`` is negative.
     """
 
     def __init__(
@@ -66,9 +72,16 @@ class CompleteSemanticReconstruction(nn.Module):
         loss: Any,
         stream: str = 'inputs',
         stream_channels: int | None = None,
+        diagnostics_interval: int = 10,
         seed: int = 0,
     ) -> None:
         super().__init__()
+        if diagnostics_interval < 0:
+            raise UserError(
+                'CompleteSemanticReconstruction: expected a diagnostics_interval of 0 or more iterations, found '
+                f'{diagnostics_interval}'
+            )
+        self.diagnostics_interval = diagnostics_interval
         self.stream = FeatureStream(
             stream, in_channels=in_channels, feat_channels=feat_channels, stream_channels=stream_channels
         )
@@ -88,7 +101,8 @@ class CompleteSemanticReconstruction(nn.Module):
         """Return a_complete, the terms ``loss_complete_rec`` and ``loss_complete_ctr``, and each N."""
         texts = batch.text()
         attn = self.mask_generator(batch)
-        replaced = self.masking(texts, batch.video_ids, **training_seed(default=self.seed)._asdict())
+        moment = training_seed(default=self.seed)
+        replaced = self.masking(texts, batch.video_ids, **moment._asdict())
         whole = batch.mask.to(attn.dtype)
         tokens = self.reconstructor.tokens(self.stream(batch), batch.mask)
 
@@ -103,11 +117,19 @@ class CompleteSemanticReconstruction(nn.Module):
             'loss_complete_rec': self.loss.reconstruction(learning[0], learning[1], described),
             'loss_complete_ctr': self.loss.contrast(judging[0], learning[1].detach(), inverse, described),
         }
+        if inverse is None and self._looks(moment.iteration):
+            # Last, so that what it draws for its dropout changes nothing else; the same in every process.
+            with torch.no_grad():
+                inverse = self._complete(texts, replaced, tokens, 1 - attn[None], batch.mask, memory=memory)[0][0]
         seen = {'nll_complete': learning[0], 'nll_whole': learning[1], 'nll_inverse': inverse}
         diagnostics = {
             name: mean_of_present(value.detach(), described) for name, value in seen.items() if value is not None
         }
         return CompleteResult(attn=attn, described=described, terms=terms, diagnostics=diagnostics)
+
+    def _looks(self, iteration: int) -> bool:
+        """Tell whether N(1 - a) is to be logged: in the iterations after which a logger of that interval writes."""
+        return self.diagnostics_interval > 0 and (iteration + 1) % self.diagnostics_interval == 0
 
     def _complete(
         self,

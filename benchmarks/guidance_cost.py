@@ -50,6 +50,8 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument('--threads', nargs='+', type=int, default=[1, 2], metavar='N', help='threads of torch; 1 and 2')
     parser.add_argument('--device', choices=['cpu', 'cuda'], default='cpu')
     parser.add_argument('--length', type=int, default=320, help='snippets of a video; default: 320')
+    others = [name for name in ARMS if name != BASE]
+    parser.add_argument('--only', nargs='+', choices=others, default=others, metavar='ARM', help=f'some of: {others}')
     parser.add_argument('--rounds', type=int, default=7, metavar='N', help='samples of each arm; default: 7')
     return parser
 
@@ -94,7 +96,7 @@ def measured_row(threads: int, args: argparse.Namespace) -> dict[str, Any]:
                 )
             )
 
-        sides = measure(list(ARMS), start, rounds=args.rounds)
+        sides = measure([name for name in ARMS if name in (BASE, *args.only)], start, rounds=args.rounds)
     for side, result in sides.items():
         if 'failure' in result:
             raise UserError(f'{side}: cannot be run: {result["failure"]}')

@@ -97,10 +97,16 @@ def test_the_page_has_ratios_of_pairs(tmp_path, monkeypatch, capsys, light, rati
 
 
 def test_what_cannot_be_measured(monkeypatch):
-    failed = {BASE: {'failure': 'no such thing'}}
-    monkeypatch.setattr(guidance_cost, 'measure', lambda sides, start, *, rounds: failed)
+    asked = []
+
+    def fail(sides, start, *, rounds):
+        asked.append((sides, rounds))
+        return {BASE: {'failure': 'no such thing'}}
+
+    monkeypatch.setattr(guidance_cost, 'measure', fail)
     with pytest.raises(UserError, match='base: cannot be run: no such thing'):
-        main(parser().parse_args(['--threads', '1']))
+        main(parser().parse_args(['--threads', '1', '--only', 'dual', '--rounds', '3']))
+    assert asked == [([BASE, 'dual'], 3)]
     with pytest.raises(UserError, match='--rounds and --length of at least 1'):
         main(parser().parse_args(['--rounds', '0']))
 

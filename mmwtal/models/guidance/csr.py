@@ -52,7 +52,7 @@ class CompleteSemanticReconstruction(nn.Module):
         stream: The features that the reconstructor sees; see :class:`FeatureStream`.
         stream_channels: Width of a stream of another name.
         diagnostics_interval: N(1 - a), to be logged, is computed every so many iterations of a Runner where it is no
-            negative, in which case it is there anyway; 0: never. It costs a tenth of an iteration at most [ours].
+            negative, in which case it is there anyway; 0: never. Such an iteration of CO2-Net takes 3 % longer [ours].
         seed: Of the masked words, where no Runner tells its own.
 
     Raises:

@@ -56,10 +56,14 @@ def features(video_id: str, length: int) -> np.ndarray:
 
 def training_batch(length: int) -> tuple[np.ndarray, np.ndarray]:
     """Return features (10, T, 2048), float32, and multi-hot labels (10, 20); the first three pairs share a class."""
-    batch = np.stack([features(f'training {place}', length) for place in range(BATCH)])
+    return np.stack([features(f'training {place}', length) for place in range(BATCH)]), training_labels()
+
+
+def training_labels() -> np.ndarray:
+    """Return the multi-hot labels of :func:`training_batch`, (10, 20)."""
     labels = np.zeros((BATCH, CLASSES))
     labels[np.arange(BATCH), [3, 3, 8, 8, 15, 15, 1, 4, 12, 19]] = 1
-    return batch, labels
+    return labels
 
 
 def weight(name: str, shape: tuple[int, ...]) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from benchmarks import material
+from benchmarks.guided import guided_step
 from benchmarks.operation import Operation, Spec
 from benchmarks.ours_training import iteration, load_batch, train_step
 from benchmarks.settings import converted_checkpoint, shipped_config
@@ -140,6 +141,7 @@ def summary(values: np.ndarray) -> Sequence[float]:
 
 OPERATIONS: dict[str, Callable[[Spec], Operation]] = {
     'train_step': train_step,
+    'guided_step': guided_step,
     'load_batch': load_batch,
     'iteration': iteration,
     'score': score,

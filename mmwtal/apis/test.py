@@ -89,9 +89,7 @@ def test_localizer(
     result = metric.result
     assert result is not None
     assert metric.predictions is not None
-    meta = _meta(cfg, config_hash, path, saved, result) | _external_scores_meta(dataset)
-    if WEIGHT_AVERAGE in saved['meta']:
-        meta[WEIGHT_AVERAGE] = saved['meta'][WEIGHT_AVERAGE]
+    meta = result_meta(cfg, config_hash, path, saved, result) | _external_scores_meta(dataset)
     meta['left_out'] = list(dataset.left_out)
     _write_json(predictions_file, {**metric.predictions, 'meta': meta})
     _write_json(result_file, {**result.to_dict(), 'meta': meta})
@@ -123,9 +121,20 @@ def _check_shared_videos(dataset: Any, metric: WTALMetric) -> None:
         )
 
 
-def _meta(cfg: Config, config_hash: str, path: Path, saved: dict[str, Any], result: EvaluationResult) -> dict[str, Any]:
+def result_meta(
+    cfg: Config, config_hash: str, path: Path, saved: dict[str, Any], result: EvaluationResult
+) -> dict[str, Any]:
+    """Return what a stored result says of where it is from.
+
+    Args:
+        cfg: The config.
+        config_hash: Of the config as written.
+        path: The checkpoint.
+        saved: Its content.
+        result: The scores.
+    """
     trained = saved.get('meta', {})
-    return dict(
+    meta = dict(
         protocol=result.protocol,
         config=Path(cfg.filename).name,
         config_sha256=config_hash,
@@ -136,6 +145,7 @@ def _meta(cfg: Config, config_hash: str, path: Path, saved: dict[str, Any], resu
         seed=trained.get('seed'),
         versions=dict(mmwtal=__version__, torch=torch.__version__, mmengine=mmengine.__version__),
     )
+    return meta | ({WEIGHT_AVERAGE: trained[WEIGHT_AVERAGE]} if WEIGHT_AVERAGE in trained else {})
 
 
 def _external_scores_meta(dataset: Any) -> dict[str, Any]:

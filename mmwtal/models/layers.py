@@ -1,5 +1,8 @@
 """What temporal networks on padded batches share: masking, pooling, mean and ranks of own snippets, initialisation."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 
@@ -7,6 +10,18 @@ from mmwtal.utils.errors import UserError
 
 # Of the leaky ReLU after each temporal convolution, as published (CO2-Net and its descendants).
 LEAKY_SLOPE = 0.2
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Hold a module and its parts in evaluation mode; afterwards each has the mode that it had."""
+    training = [part for part in module.modules() if part.training]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part in training:
+            part.training = True
 
 
 def masked(values: Tensor, mask: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ import os
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -21,6 +22,11 @@ OPTIONS = [
     'model.guidance.distillation.mode=alternate',
     'model.guidance.distillation.period=4',
     'model.guidance.csr.masking.ratio=0.3',
+    'model.guidance.csr.diagnostics_interval=3',
+    # In place of the warnings, which a run as short as this has no need of.
+    'custom_hooks.1.type=AttentionStoreHook',
+    'custom_hooks.1.videos=2',
+    'custom_hooks.1.interval=8',
 ]
 
 
@@ -42,6 +48,16 @@ def test_resumed_in_the_middle_of_a_phase(run: Path, run_tool: Tool, small_data:
         for name in ('loss_key_from_complete', 'loss_complete_from_key')
     ]
     assert taught == [[True] * 4 + [False] * 4 + [True] * 4, [False] * 4 + [True] * 4 + [False] * 4]
+    hubs = [
+        torch.load(folder / 'iter_12.pth', weights_only=True)['message_hub']['log_scalars']
+        for folder in (run, tmp_path)
+    ]
+    assert [len(hub['train/nll_inverse']['values']) for hub in hubs] == [4, 4]
+    stored = sorted(path.relative_to(run) for path in run.glob('attentions/*/*.npz'))
+    assert len(stored) == 4  # of two videos, after 8 and 12 iterations
+    for path in stored:
+        with np.load(run / path) as one, np.load(tmp_path / path) as other:
+            assert all(np.array_equal(one[name], other[name]) for name in (*one, 'attn_key', 'attn_complete'))
 
 
 def test_testing_is_the_same_without_the_guidance(run: Path, run_tool: Tool, small_data: Path, tmp_path: Path) -> None:

@@ -139,6 +139,14 @@ TOOLS = {
         output_is_file=True,
         wrong=('--allow x', '--allow protocol,x', '--names one', '--names x x', '--out {absent}/x', '--markdown {out}'),
     ),
+    'attention_quality': Tool(
+        path='analysis/attention_quality.py',
+        argv='{config} {checkpoint} --data-root {root} --out {out}',
+        inputs=('config', 'checkpoint', 'root'),
+        output='out',
+        output_is_file=True,
+        wrong=(*_WRONG_CONFIG, '--out {absent}/x', '--out {checkpoint}', '--cfg-options test_evaluator.subset=x'),
+    ),
     'model_zoo': Tool(path='analysis/model_zoo.py', argv='--check', wrong=('--root {text}', '--root {absent}')),
     'frozen': Tool(path='analysis/frozen.py', argv='--check', wrong=('--write', '--check x')),
     'custom': Tool(

@@ -38,4 +38,5 @@ _optim_wrapper = dict(
 param_scheduler = [dict(type='GroupScheduler', group='guidance', scheduler='InverseSqrtLR', by_epoch=False)]
 # Tested with the mean of the weights over the last 40 % of training [ours, part of what worked]. The unguided run to
 # compare with has it too: this config with --cfg-options model.guidance=None.
-custom_hooks = [dict(type='WeightAverageHook', start=0.6)]
+# A warning of attentions that are open, closed or the same everywhere.
+custom_hooks = [dict(type='WeightAverageHook', start=0.6), dict(type='AttentionWatchHook')]

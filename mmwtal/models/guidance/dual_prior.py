@@ -19,7 +19,7 @@ from mmwtal.models.guidance.base_teaching import BaseTeaching
 from mmwtal.models.guidance.csr import CompleteResult
 from mmwtal.models.guidance.ksm import KeyResult
 from mmwtal.models.guidance.streams import GuidanceBatch
-from mmwtal.models.layers import temporal_mean
+from mmwtal.models.layers import evaluating, temporal_mean
 from mmwtal.models.localizers.base import build_sized
 from mmwtal.models.losses.progress import training_seed
 from mmwtal.registry import GUIDANCE_TEXTS, MODELS, build_module
@@ -123,6 +123,27 @@ class DualPriorGuidance(nn.Module):
             )
         diagnostics = _attention_levels(batch, key, complete)
         return {**terms, **(complete.diagnostics if complete else {}), **diagnostics}
+
+    @torch.no_grad()
+    def attentions(
+        self, inputs: Tensor, output: LocalizerOutput, data_samples: Sequence[WTALDataSample]
+    ) -> dict[str, Tensor]:
+        """Return the attentions of training videos, to be looked at: without losses, dropout or a graph.
+
+        Args:
+            inputs: Snippet features, (B, T, D).
+            output: The base's output for them.
+            data_samples: ``video_id`` and ``labels`` of B videos.
+
+        Returns:
+            'base' and, where there is that part, 'key' and 'complete', (B, T) each, zero in the padding.
+        """
+        batch = self._batch(inputs, output, data_samples)
+        given = {'base': batch.base_attn}
+        with evaluating(self):
+            given |= {'key': self.ksm.attend(batch)} if self.ksm is not None else {}
+            given |= {'complete': self.csr.mask_generator(batch).attn} if self.csr is not None else {}
+        return given
 
     def fuse(self, inputs: Tensor, output: LocalizerOutput) -> LocalizerOutput:
         """Return the output to be decoded; see ``fuse_key``. Nothing is computed for a weight of 0.

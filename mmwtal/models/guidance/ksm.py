@@ -175,6 +175,13 @@ class KeySemanticMatching(nn.Module):
             terms['loss_key_suppression'] = self._suppressed(batch, attn)
         return KeyResult(attn=attn, terms=terms)
 
+    def attend(self, batch: GuidanceBatch) -> Tensor:
+        """Return a_key alone, (B, T)."""
+        if self.head is None or self.mode == 'shared':
+            return batch.base_attn
+        logits = self.head(self.stream(batch), batch.mask, batch.text().key)
+        return key_attention(logits[..., : batch.labels.shape[1]], batch.labels, batch.mask)
+
     def attention_of_bank(self, inputs: Tensor, output: LocalizerOutput, class_bank: Tensor) -> Tensor:
         """Return the attention without knowing the classes of a video: the maximum over all, (B, T).
 

@@ -187,6 +187,58 @@ def test_diagnostics_of_the_attentions():
     torch.testing.assert_close(terms['attn_complete'], torch.stack([other.mean() for _, other in rows]).mean())
 
 
+@torch.no_grad()
+@pytest.mark.parametrize('mode', ['head', 'shared'])
+def test_attentions_to_be_looked_at(mode):
+    guidance = build_guidance(ksm=ksm_config(mode=mode), teaching=None)
+    inputs, output = made_output(LENGTHS, fill=float('nan'), more=2)
+    batch = guidance._batch(inputs, output, samples(LABELS, IDS))
+    expected = {'base': batch.base_attn, 'key': guidance.ksm(batch).attn, 'complete': guidance.csr(batch).attn}
+    before = torch.get_rng_state()
+    found = guidance.train().attentions(inputs, output, samples(LABELS, IDS))
+    assert guidance.training
+    assert guidance.csr.reconstructor.training
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+    alone = build_guidance(csr=None, distillation=None, teaching=None)
+    assert alone.attentions(inputs, output, samples(LABELS, IDS)).keys() == {'base', 'key'}
+
+
+@pytest.mark.parametrize('weighted', ['cross', 'both'])
+def test_the_inverse_is_logged_now_and_then_and_changes_nothing(at_iteration, weighted):
+    inputs, output = made_output(LENGTHS)
+
+    def terms(iteration, **changes):
+        csr = csr_config(reconstructor=reconstructor(weighted=weighted), **changes)
+        guidance = build_guidance(csr=csr).train()
+        at_iteration(iteration)
+        torch.manual_seed(1)
+        return guidance(inputs, output, samples(LABELS, IDS))
+
+    usual = [terms(iteration) for iteration in range(20)]
+    assert [number for number, one in enumerate(usual) if 'nll_inverse' in one] == [9, 19]
+    assert len({frozenset(one) - {'nll_inverse'} for one in usual}) == 1
+    silent = terms(9, diagnostics_interval=0)
+    assert 'nll_inverse' not in silent
+    assert not usual[9]['nll_inverse'].requires_grad
+    for name, value in silent.items():
+        assert torch.equal(value, usual[9][name]), name
+    with pytest.raises(UserError, match='diagnostics_interval of 0 or more'):
+        terms(0, diagnostics_interval=-1)
+
+
+def test_the_inverse_is_what_it_is_as_a_negative(at_iteration):
+    inputs, output = made_output(LENGTHS)
+    at_iteration(9)
+    found = [
+        build_guidance(csr=csr_config(loss={'type': 'CSRLoss', 'negatives': negatives}))(
+            inputs, output, samples(LABELS, IDS)
+        )['nll_inverse']
+        for negatives in ('whole', 'inverse')
+    ]
+    torch.testing.assert_close(found[0], found[1])
+
+
 def test_a_stream_of_another_name():
     guidance = build_guidance(ksm=ksm_config(stream='clip', stream_channels=7))
     inputs, output = made_output(LENGTHS)

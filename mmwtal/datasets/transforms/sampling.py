@@ -23,7 +23,8 @@ class SampleSnippets(BaseTransform):
 
     A video with fewer than S snippets repeats some, so that the length is always S; with ``keep_shorter`` it is taken
     as it is, and S is the most that a video has. The time grid is stretched to match. Reads ``feature`` (L, D),
-    ``timebase`` and, for ``random_perturb``, ``rng``; replaces the first two.
+    ``timebase`` and, for ``random_perturb``, ``rng``; replaces the first two, and takes the same snippets of each of
+    ``streams``, where there are any.
 
     Args:
         mode: ``random_perturb``, ``uniform`` or ``full``.
@@ -57,8 +58,11 @@ class SampleSnippets(BaseTransform):
         if self.length is None or (self.keep_shorter and len(feature) < self.length):
             return results
         rng = results['rng'] if self.mode == 'random_perturb' else None
+        indices = sample_indices(len(feature), self.length, rng)
         # As a plain array: indexing a memory map would wrap the copy as one.
-        results['feature'] = np.asarray(feature)[sample_indices(len(feature), self.length, rng)]
+        results['feature'] = np.asarray(feature)[indices]
+        if 'streams' in results:
+            results['streams'] = {name: np.asarray(values)[indices] for name, values in results['streams'].items()}
         try:
             results['timebase'] = results['timebase'].resampled(len(feature), self.length)
         except ValueError as error:

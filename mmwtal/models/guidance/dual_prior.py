@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from mmwtal.models.guidance.base_teaching import BaseTeaching
 from mmwtal.models.guidance.csr import CompleteResult
 from mmwtal.models.guidance.ksm import KeyResult
-from mmwtal.models.guidance.streams import GuidanceBatch
+from mmwtal.models.guidance.streams import FeatureStream, GuidanceBatch
 from mmwtal.models.layers import temporal_mean
 from mmwtal.models.localizers.base import build_sized
 from mmwtal.models.losses.progress import training_seed
@@ -123,6 +123,12 @@ class DualPriorGuidance(nn.Module):
             )
         diagnostics = _attention_levels(batch, key, complete)
         return {**terms, **(complete.diagnostics if complete else {}), **diagnostics}
+
+    @property
+    def named_streams(self) -> dict[str, int]:
+        """Width of each stream of features that data samples must bring along for a part, by name."""
+        streams = [getattr(part, 'stream', None) for part in self.modules()]
+        return {one.name: one.width for one in streams if isinstance(one, FeatureStream) and one.named}
 
     def fuse(self, inputs: Tensor, output: LocalizerOutput) -> LocalizerOutput:
         """Return the output to be decoded; see ``fuse_key``. Nothing is computed for a weight of 0.

@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmwtal.models.guidance.reconstructor import TextReconstructor
 from mmwtal.registry import MODELS
 
-from .guided import FEAT, IDS, LABELS, LENGTHS, C, D, MadeUpTexts, made_output, samples
+from .guided import FEAT, IDS, LABELS, LENGTHS, TEXT, C, D, MadeUpTexts, made_output, samples
 
 CONFIGS = Path(__file__).resolve().parents[3] / 'configs'
 FRAGMENTS = sorted((CONFIGS / '_base_' / 'guidance').glob('*.py'))
@@ -20,7 +20,12 @@ KEY = {'loss_key_match', 'loss_key_suppression'}
 COMPLETE = {'loss_complete_rec', 'loss_complete_ctr'}
 BETWEEN = {'loss_key_from_complete', 'loss_complete_from_key'}
 DUAL = KEY | COMPLETE | BETWEEN | {'loss_base_teaching'}
-TERMS = {'key': KEY | {'loss_base_teaching'}, 'complete': COMPLETE | {'loss_base_teaching'}, 'none': None}
+TERMS = {
+    'key': KEY | {'loss_base_teaching'},
+    'key_aligned': KEY | {'loss_base_teaching'},
+    'complete': COMPLETE | {'loss_base_teaching'},
+    'none': None,
+}
 
 
 def narrow(node):
@@ -31,6 +36,8 @@ def narrow(node):
             small[name] = 4
         if name == 'modalities':
             small[name] = None
+        if name == 'stream_channels':
+            small[name] = TEXT
     if small['type'] in ('KeySemanticMatching', 'AttentionMask', 'LightMask', 'GaussianMask', 'TextReconstructor'):
         small['hidden_channels'] = 4
     if small['type'] == 'TextReconstructor':
@@ -49,7 +56,10 @@ def test_fragments(path):
     torch.manual_seed(0)
     guidance = MODELS.build({'num_classes': C, 'in_channels': D, 'feat_channels': FEAT, **config})
     inputs, output = made_output(LENGTHS)
-    terms = guidance(inputs, output, samples(LABELS, IDS))
+    given = samples(LABELS, IDS)
+    for sample, length in zip(given, LENGTHS, strict=True):
+        sample.clip = torch.randn(length, TEXT)
+    terms = guidance(inputs, output, given)
     assert {name for name in terms if 'loss' in name} == expected
 
 

@@ -1,9 +1,12 @@
 """Matching in a space that features and texts share: it starts as what the encoders say, and means something."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch.nn import functional as F
 
+from mmwtal.apis.settings import check_against_data
 from mmwtal.utils.errors import UserError
 
 from .guided import IDS, LABELS, LENGTHS, TEXT, build_guidance, ksm_config, made_batch, made_output, samples
@@ -84,3 +87,19 @@ def test_a_guidance_says_which_streams_it_takes():
     assert build_guidance().named_streams == {}
     with pytest.raises(UserError, match=r"found nothing; set streams=dict\(clip='features-clip'\)"):
         guidance(*made_output(LENGTHS), samples(LABELS, IDS))
+
+
+def test_the_streams_of_the_training_data_are_checked_before_training():
+    model = SimpleNamespace(guidance=build_guidance(ksm=ksm_config(**DOES)), num_classes=3, in_channels=6)
+
+    def data(**changes):
+        fields = {'metainfo': {'classes': ('a', 'b', 'c')}, 'feature_width': 6, 'modalities': None, 'data_root': 'ROOT'}
+        streams = {'test_mode': False, 'streams': {'clip': 'ROOT/features-clip'}, 'stream_widths': {'clip': TEXT}}
+        return SimpleNamespace(**{**fields, **streams, **changes})
+
+    check_against_data(model, data())
+    check_against_data(model, data(test_mode=True, streams={}, stream_widths={}))
+    with pytest.raises(UserError, match=r"set train_dataloader\.dataset\.streams=dict\(clip='features-clip'\)"):
+        check_against_data(model, data(streams={}, stream_widths={}))
+    with pytest.raises(UserError, match=f'stream_channels={TEXT}, under ROOT/features-clip it has 9 channels'):
+        check_against_data(model, data(stream_widths={'clip': 9}))

@@ -125,8 +125,8 @@ def check_against_data(model: Module, dataset: Any, checkpoint: Mapping[str, Any
     """Check that a model is one for a dataset, before the first batch.
 
     Args:
-        model: The localizer; its sizes, and the number and widths of the modalities that its backbone takes apart,
-            must be the dataset's.
+        model: The localizer; its sizes, the number and widths of the modalities that its backbone takes apart and, in
+            training, the streams of features that its guidance takes must be the dataset's.
         dataset: The dataset.
         checkpoint: What the model was read from; the class names that it states, if any, must be the dataset's.
 
@@ -141,6 +141,7 @@ def check_against_data(model: Module, dataset: Any, checkpoint: Mapping[str, Any
                 f"set model.{key}={value}, or 'auto'"
             )
     _check_modalities(getattr(model, 'backbone', None), dataset)
+    _check_streams(getattr(model, 'guidance', None), dataset)
     meta = (checkpoint or {}).get('meta', {}).get('dataset_meta') or {}
     trained = tuple(meta.get('classes') or classes)
     for number, (ours, theirs) in enumerate(zip(trained, classes, strict=True)):
@@ -169,6 +170,25 @@ def _check_modalities(backbone: Any, dataset: Any) -> None:
         f'the backbone takes modalities of {tuple(taken)} channels, features.json under {dataset.data_root} states '
         f'{found}; set model.backbone.modalities={list(stated.values())}'
     )
+
+
+def _check_streams(guidance: Any, dataset: Any) -> None:
+    """Check that training data have the streams of features that the guidance takes by name."""
+    for name, width in getattr(guidance, 'named_streams', {}).items():
+        if dataset.test_mode:
+            return
+        found = dataset.stream_widths.get(name)
+        if found is None:
+            raise UserError(
+                f'the guidance takes the feature stream {name!r}, and the training data have none of that name; set '
+                f"train_dataloader.dataset.streams=dict({name}='features-{name}'), a folder of the data root with "
+                'a row for each snippet of the features, or another stream of the guidance'
+            )
+        if found != width:
+            raise UserError(
+                f'the guidance takes the feature stream {name!r} with stream_channels={width}, under '
+                f'{dataset.streams[name]} it has {found} channels; set stream_channels={found}'
+            )
 
 
 def _backbones_for_any_modalities() -> list[str]:

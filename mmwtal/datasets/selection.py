@@ -1,5 +1,7 @@
-"""Which videos a dataset has: those of its subset, without blocked and short ones; what is left out is logged."""
+"""Which videos and labels a dataset has: those of its subset, without blocked and short ones; the log says what not."""
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from mmengine.logging import print_log
@@ -8,6 +10,21 @@ from mmwtal.formats.annotations import AnnotationSet, VideoAnnotation
 from mmwtal.formats.checks import CheckedVideo
 from mmwtal.formats.video_list import read_video_list
 from mmwtal.utils.errors import UserError
+
+
+def existing_root(data_root: str | Path) -> Path:
+    """Return the folder of a data root.
+
+    Raises:
+        UserError: If it is none.
+    """
+    root = Path(data_root).expanduser()
+    if not root.is_dir():
+        # The folder that the quick configs name: what a newcomer runs first.
+        embedded = root.name == 'synthetic'
+        how = f'python tools/dataset_converters/synthetic.py {root}' if embedded else 'tools/dataset_converters/'
+        raise UserError(f'data root {root} is not a folder; give --data-root, or make it with {how}')
+    return root
 
 
 def choose_videos(annotations: AnnotationSet, subset: str, *, blocked: Path | None) -> list[VideoAnnotation]:
@@ -49,3 +66,27 @@ def long_enough(videos: dict[str, CheckedVideo], min_snippets: int, *, origin: s
             logger='current',
         )
     return {name: video for name, video in videos.items() if name not in short}
+
+
+def check_labels(videos: Sequence[CheckedVideo], classes: Sequence[str], *, origin: str, needed: bool) -> None:
+    """Log how many labels are of none of the classes.
+
+    Args:
+        videos: The videos.
+        classes: The classes of the dataset.
+        origin: Whose videos they are, for the message.
+        needed: Whether there must be a label, as in training.
+
+    Raises:
+        UserError: If a label is needed and there is none.
+    """
+    labels = Counter(label for video in videos for label in video.annotation.labels)
+    unwanted = {label: count for label, count in labels.items() if label not in classes}
+    if needed and len(unwanted) == len(labels):
+        raise UserError(f'no video of {origin} has a label: nothing to learn; expected labels of {classes}')
+    if unwanted:
+        print_log(
+            f'{origin}: {len(unwanted)} classes that metainfo["classes"] does not name are left out, with '
+            f'{sum(unwanted.values())} video labels',
+            logger='current',
+        )

@@ -12,6 +12,7 @@ import numpy as np
 
 from mmwtal.conversion.audit import ConversionLog
 from mmwtal.conversion.data_root import DataRootWriter, to_json
+from mmwtal.datasets.synthetic_clip import ClipConfig, ClipWriter
 from mmwtal.datasets.synthetic_text import describe, to_glove, word_vectors
 from mmwtal.datasets.synthetic_video import (
     FPS,
@@ -43,16 +44,20 @@ def make_videos(config: SyntheticConfig, world: World) -> Iterator[tuple[str, st
             yield f'synthetic_{subset}_{number:04d}', subset, video, render_video(config, world, rng, video)
 
 
-def write_synthetic(root: str | Path, *, overwrite: bool = False, **settings: Any) -> dict[str, Any]:
+def write_synthetic(
+    root: str | Path, *, overwrite: bool = False, clip: ClipConfig | None = None, **settings: Any
+) -> dict[str, Any]:
     """Write the embedded dataset: features, annotations, texts of the training videos and word vectors.
 
     The files are a function of the settings alone, byte for byte. Beside a data root's own files the top folder gets
     ``texts.json``, ``{video: {label: {"key": [phrases], "complete": sentences, "key_words": [words]}}}``, and
-    ``vectors.txt`` in GloVe's text format; the texts are also in the prior store ``priors/``.
+    ``vectors.txt`` in GloVe's text format; the texts are also in the prior store ``priors/``. ``features-clip/``
+    holds a second stream of features, aligned with the word vectors; see :mod:`~mmwtal.datasets.synthetic_clip`.
 
     Args:
         root: The data root to write.
         overwrite: Replace an earlier data root.
+        clip: The settings of the second stream; its defaults if not given. No other file depends on them.
         **settings: The fields of :class:`SyntheticConfig`: ``seed``, ``num_train``, ``num_test``, the difficulties.
 
     Returns:
@@ -67,15 +72,18 @@ def write_synthetic(root: str | Path, *, overwrite: bool = False, **settings: An
     log = ConversionLog(converter='synthetic', sources=asdict(config))
     log.remarks.append('a made-up dataset to try the toolbox with: figures on it say nothing about real videos')
     writer = DataRootWriter(root, log=log, overwrite=overwrite)
+    vectors = word_vectors(config, world)
+    stream = ClipWriter(writer.root, config=config, clip=clip or ClipConfig(), vectors=vectors)
     database, texts = {}, {}
     for number, (video_id, subset, video, features) in enumerate(make_videos(config, world)):
         writer.add_features(video_id, features)
+        stream.add(video_id, video)
         database[video_id] = _annotation(config, timebase, subset, video)
         if subset == 'training':
             wording = np.random.default_rng([config.seed, TEXT_STREAM, number])
             texts[video_id] = describe(video, config.classes, wording)
     writer.write_text(TEXTS_NAME, to_json(texts))
-    writer.write_text(VECTORS_NAME, to_glove(word_vectors(config, world)))
+    writer.write_text(VECTORS_NAME, to_glove(vectors))
     # Datasets are looked up where there are no texts; only writing this one needs a store.
     from mmwtal.priors.store import STORE_NAME, PriorStore
     from mmwtal.priors.texts_file import import_texts
@@ -83,7 +91,9 @@ def write_synthetic(root: str | Path, *, overwrite: bool = False, **settings: An
     store = PriorStore(writer.root / STORE_NAME)
     import_texts(writer.root / TEXTS_NAME, store, source='synthetic', overwrite=overwrite)
     modalities = {'rgb': [0, config.width], 'flow': [config.width, 2 * config.width]}
-    sidecar = {'fps': FPS, 'stride': STRIDE, 'window': STRIDE, 'model': 'synthetic', 'modalities': modalities}
+    grid = {'fps': FPS, 'stride': STRIDE, 'window': STRIDE}
+    stream.finish(grid)
+    sidecar = {**grid, 'model': 'synthetic', 'modalities': modalities}
     return writer.finish(database=database, classes=config.classes, sidecar=sidecar)
 
 

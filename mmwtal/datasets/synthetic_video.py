@@ -16,6 +16,7 @@ from mmwtal.utils.errors import UserError
 
 # Independent random streams below the seed, so that a change of one part leaves the others as they were.
 WORLD_STREAM, TEXT_STREAM, VECTOR_STREAM, SUBSET_STREAMS = 0, 1, 2, {'training': 3, 'test': 4}
+CLIP_STREAM = 5
 FPS, STRIDE = 25, 16
 CLASSES = (
     *('BasketballDunk', 'CleanAndJerk', 'GolfSwing', 'HammerThrow'),
@@ -26,7 +27,8 @@ POOL_SIZE = 6
 _MIN_GAP = 2
 
 
-def _knob(default: Any, text: str) -> Any:
+def knob(default: Any, text: str) -> Any:
+    """Return a setting's dataclass field with its help."""
     return field(default=default, metadata={'help': text})
 
 
@@ -38,33 +40,33 @@ class SyntheticConfig:
         UserError: If a setting is out of its range, or the instances cannot fit into the shortest video.
     """
 
-    seed: int = _knob(0, 'everything is a function of it')
-    num_train: int = _knob(200, 'training videos')
-    num_test: int = _knob(40, 'test videos')
-    num_classes: int = _knob(8, 'classes, 2 to 8')
-    width: int = _knob(64, 'channels of each of the two modalities')
-    min_snippets: int = _knob(60, 'snippets of the shortest video')
-    max_snippets: int = _knob(200, 'snippets of the longest video')
-    max_instances: int = _knob(5, 'instances of a video: 1 to this, as many as fit, but one of each of its classes')
-    max_action_share: float = _knob(0.6, 'largest part of a video that is action')
-    two_class_share: float = _knob(0.2, 'part of the videos that have two classes')
-    min_execution: int = _knob(2, 'snippets of the shortest execution phase')
-    max_execution: int = _knob(4, 'snippets of the longest execution phase')
-    min_side: int = _knob(3, 'snippets of the shortest approach, follow-through or background phase')
-    max_side: int = _knob(7, 'snippets of the longest approach, follow-through or background phase')
-    side_amplitude: float = _knob(0.7, 'approach and follow-through against a prototype: weaker than the execution')
-    num_variants: int = _knob(3, f'variants of each pool of {POOL_SIZE} that a class uses; a video has one of them')
-    background_phase_share: float = _knob(0.1, 'part of the background made of approach or follow-through phases')
-    own_phase_share: float = _knob(0.15, "part of those background phases that are the video's own variants")
-    scenery_cover: float = _knob(0.7, 'part of the action-free snippets that show the scenery of the class too')
-    scenery_amplitude: float = _knob(0.7, 'scenery against a prototype')
-    scenery_match: float = _knob(0.85, 'part of the videos whose scenery is that of their classes; the others have any')
-    style: float = _knob(0.4, 'an offset of each video, against a prototype')
-    noise_rho: float = _knob(0.5, 'correlation of the noise of neighbouring snippets, AR(1)')
-    noise_sd: float = _knob(1.5, "standard deviation of the noise, against a prototype's channels")
-    scale: float = _knob(0.3, 'factor on all features; the default brings them into the range of I3D features')
-    vector_width: int = _knob(50, 'width of the word vectors')
-    vector_noise: float = _knob(0.3, 'standard deviation of the noise on word vectors, against their signal')
+    seed: int = knob(0, 'everything is a function of it')
+    num_train: int = knob(200, 'training videos')
+    num_test: int = knob(40, 'test videos')
+    num_classes: int = knob(8, 'classes, 2 to 8')
+    width: int = knob(64, 'channels of each of the two modalities')
+    min_snippets: int = knob(60, 'snippets of the shortest video')
+    max_snippets: int = knob(200, 'snippets of the longest video')
+    max_instances: int = knob(5, 'instances of a video: 1 to this, as many as fit, but one of each of its classes')
+    max_action_share: float = knob(0.6, 'largest part of a video that is action')
+    two_class_share: float = knob(0.2, 'part of the videos that have two classes')
+    min_execution: int = knob(2, 'snippets of the shortest execution phase')
+    max_execution: int = knob(4, 'snippets of the longest execution phase')
+    min_side: int = knob(3, 'snippets of the shortest approach, follow-through or background phase')
+    max_side: int = knob(7, 'snippets of the longest approach, follow-through or background phase')
+    side_amplitude: float = knob(0.7, 'approach and follow-through against a prototype: weaker than the execution')
+    num_variants: int = knob(3, f'variants of each pool of {POOL_SIZE} that a class uses; a video has one of them')
+    background_phase_share: float = knob(0.1, 'part of the background made of approach or follow-through phases')
+    own_phase_share: float = knob(0.15, "part of those background phases that are the video's own variants")
+    scenery_cover: float = knob(0.7, 'part of the action-free snippets that show the scenery of the class too')
+    scenery_amplitude: float = knob(0.7, 'scenery against a prototype')
+    scenery_match: float = knob(0.85, 'part of the videos whose scenery is that of their classes; the others have any')
+    style: float = knob(0.4, 'an offset of each video, against a prototype')
+    noise_rho: float = knob(0.5, 'correlation of the noise of neighbouring snippets, AR(1)')
+    noise_sd: float = knob(1.5, "standard deviation of the noise, against a prototype's channels")
+    scale: float = knob(0.3, 'factor on all features; the default brings them into the range of I3D features')
+    vector_width: int = knob(50, 'width of the word vectors')
+    vector_noise: float = knob(0.3, 'standard deviation of the noise on word vectors, against their signal')
 
     def __post_init__(self) -> None:
         ranges = {

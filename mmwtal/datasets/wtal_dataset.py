@@ -11,12 +11,14 @@ import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 
+from mmwtal.datasets.feature_streams import check_streams, stream_settings
 from mmwtal.datasets.records import audit_values, make_record
 from mmwtal.datasets.samplers.class_pair_sampler import Draw
-from mmwtal.datasets.selection import choose_videos, long_enough
+from mmwtal.datasets.selection import check_labels, choose_videos, existing_root, long_enough
 from mmwtal.formats.annotations import VideoAnnotation, read_annotations, subset_name
 from mmwtal.formats.checks import CheckedVideo, CheckReport, check_videos, raise_faults
 from mmwtal.formats.class_names import choose_classes
+from mmwtal.formats.feature_files import feature_path
 from mmwtal.formats.findings import faults, render
 from mmwtal.formats.sidecar import SIDECAR_NAME, check_agreement, check_timebase_setting, read_sidecar
 from mmwtal.formats.video_scores import read_video_scores
@@ -38,7 +40,7 @@ class WTALDataset(BaseDataset):
     A record, which the pipeline gets, has ``video_id``, ``feature_path``, ``num_snippets``, ``feature_width``,
     ``label_ids`` int64 (K,), ``num_classes``, ``timebase``, ``rng`` (the generator of this draw) and, in test mode and
     if the annotation file has them, ``segments`` float64 (N, 2) in seconds and ``segment_label_ids`` int64 (N,); with
-    ``external_scores`` also ``video_scores`` float64 (C,).
+    ``external_scores`` also ``video_scores`` float64 (C,); with ``streams`` also ``streams``, path and width by name.
 
     Args:
         data_root: The folder of the data set; ``~`` is expanded, and the other paths are relative to it.
@@ -57,6 +59,9 @@ class WTALDataset(BaseDataset):
         external_scores: A JSON file ``{video_id: {label: score}}`` with scores of the videos from elsewhere, which
             decoding uses in place of the model's own; only in test mode. See
             :func:`~mmwtal.formats.video_scores.read_video_scores`.
+        streams: Folders of further features of the same snippets by name, such as ``dict(clip='features-clip')``, for
+            guidance; only in training. They are checked and sampled with the features, and in the data samples under
+            their names.
         on_fault: ``raise`` to refuse a data set with faulty videos, ``skip`` to leave them out with a warning.
         min_snippets: Videos with fewer are left out, with a message.
         blocked: File of ids of videos that are left out, with a message; see
@@ -89,6 +94,7 @@ class WTALDataset(BaseDataset):
         timebase: Mapping[str, float] | None = None,
         in_channels: int | None = None,
         external_scores: str | Path | None = None,
+        streams: Mapping[str, str | Path] | None = None,
         on_fault: Literal['raise', 'skip'] = 'raise',
         min_snippets: int = 1,
         blocked: str | Path | None = None,
@@ -102,6 +108,8 @@ class WTALDataset(BaseDataset):
         if external_scores is not None and not test_mode:
             raise UserError('external_scores are for testing: set them of a dataset with test_mode=True')
         self.external_scores = None if external_scores is None else Path(external_scores)
+        self.streams = stream_settings(streams, test_mode=test_mode)
+        self._stream_widths: dict[str, int] = {}
         self.on_fault = on_fault
         self.min_snippets = min_snippets
         self.blocked = blocked
@@ -124,6 +132,12 @@ class WTALDataset(BaseDataset):
         """D of the features."""
         self.full_init()
         return self._feature_width
+
+    @property
+    def stream_widths(self) -> dict[str, int]:
+        """Width of each further stream of features, by name."""
+        self.full_init()
+        return dict(self._stream_widths)
 
     @property
     def modalities(self) -> dict[str, int] | None:
@@ -165,6 +179,9 @@ class WTALDataset(BaseDataset):
         record = self.get_data_info(index)
         record['num_classes'] = len(self._metainfo['classes'])
         record['feature_width'] = self._feature_width
+        if self.streams:
+            paths = {name: str(feature_path(folder, record['video_id'])) for name, folder in self.streams.items()}
+            record['streams'] = {name: (path, self._stream_widths[name]) for name, path in paths.items()}
         record['rng'] = np.random.default_rng(idx.seed if isinstance(idx, Draw) else self._seed_of(index))
         sample = self.pipeline(record)
         if sample is None:
@@ -198,7 +215,7 @@ class WTALDataset(BaseDataset):
         chosen = choose_videos(annotations, self.subset, blocked=blocked)
         origin = f'subset {self.subset!r} in {self.ann_file}'
         videos = self._sound_videos(self._check(chosen, known, folder), folder, origin)
-        self._check_labels(videos, classes, origin)
+        check_labels(videos, classes, origin=origin, needed=not self.test_mode)
         class_index = {name: position for position, name in enumerate(classes)}
         records = [make_record(video, class_index, with_segments=self.test_mode) for video in videos]
         if self.external_scores is not None:
@@ -211,7 +228,10 @@ class WTALDataset(BaseDataset):
     def _sound_videos(self, report: CheckReport, folder: Path, origin: str) -> list[CheckedVideo]:
         """Return the videos without a fault; raise or log the faults, as ``on_fault`` says, and log the notes."""
         sound = {video.annotation.video_id: video for video in report.videos}
-        findings = report.findings + audit_values(folder, list(sound))
+        lengths = {name: video.num_snippets for name, video in sound.items()}
+        long = {name: length for name, length in lengths.items() if length >= self.min_snippets}
+        streams = check_streams(self.streams, long)
+        findings = report.findings + audit_values(folder, list(sound)) + streams.findings
         found = faults(findings)
         if self.on_fault == 'raise':
             raise_faults(findings, origin=origin, total=report.total)
@@ -229,31 +249,17 @@ class WTALDataset(BaseDataset):
         for kind, count in notes.items():
             self._log(f'{origin}: {kind.heading}, in {count} videos')
         self._feature_width = report.width
+        self._stream_widths = streams.widths
         self._left_out = tuple(dict.fromkeys(finding.video_id for finding in found))
         return list(sound.values())
 
-    def _check_labels(self, videos: list[CheckedVideo], classes: tuple[str, ...], origin: str) -> None:
-        labels = Counter(label for video in videos for label in video.annotation.labels)
-        unwanted = {label: count for label, count in labels.items() if label not in classes}
-        if not self.test_mode and len(unwanted) == len(labels):
-            raise UserError(f'no video of {origin} has a label: nothing to learn; expected labels of {classes}')
-        if unwanted:
-            self._log(
-                f'{origin}: {len(unwanted)} classes that metainfo["classes"] does not name are left out, with '
-                f'{sum(unwanted.values())} video labels'
-            )
-
     def _join_prefix(self) -> None:
-        root = Path(self.data_root).expanduser()
-        if not root.is_dir():
-            # The folder that the quick configs name: what a newcomer runs first.
-            embedded = root.name == 'synthetic'
-            how = f'python tools/dataset_converters/synthetic.py {root}' if embedded else 'tools/dataset_converters/'
-            raise UserError(f'data root {root} is not a folder; give --data-root, or make it with {how}')
+        root = existing_root(self.data_root)
         self.data_root = str(root)
         self.ann_file = str(root / Path(self.ann_file).expanduser())
         if self.external_scores is not None:
             self.external_scores = root / self.external_scores.expanduser()
+        self.streams = {name: root / path for name, path in self.streams.items()}
         self.data_prefix = {key: str(root / Path(path).expanduser()) for key, path in self.data_prefix.items()}
 
     def _check(self, videos: Sequence[VideoAnnotation], classes: Collection[str], folder: Path) -> CheckReport:

@@ -27,6 +27,10 @@ class Kind(Enum):
     DTYPE = ('wrong dtype', 'store array.astype(numpy.float32)')
     TIMEBASE = ('no usable time grid', 'state fps, stride and window as positive numbers in features.json')
     LENGTH = ('length that contradicts features.json', 'extract the features again or correct features.json')
+    STREAM_LENGTH = (
+        'feature stream with another number of snippets than the features',
+        'average or repeat its rows, so that both have one for each snippet (docs/custom_data.md)',
+    )
     VALUES = ('NaN or Inf in the features', 'extract the features again')
 
     PAST_END = ('segment that runs past the end of the video', '')

@@ -80,7 +80,7 @@ def test_two_writes_are_byte_identical_and_seeds_differ(small_root: Path, tmp_pa
     first = contents(small_root)
     write_synthetic(tmp_path / 'again', num_train=24, num_test=8)
     assert contents(tmp_path / 'again') == first
-    assert len(first) == 32 + 7
+    assert len(first) == 2 * (32 + 1) + 6
     assert {'priors/manifest.json', 'priors/import.jsonl'} < first.keys()
     write_synthetic(tmp_path / 'other', num_train=24, num_test=8, seed=1)
     other = contents(tmp_path / 'other')
@@ -92,7 +92,7 @@ def test_more_videos_leave_the_first_ones(small_root: Path, tmp_path: Path) -> N
     write_synthetic(tmp_path / 'more', num_train=30, num_test=9)
     first, more = contents(small_root), contents(tmp_path / 'more')
     features = [name for name in first if name.endswith('.npy')]
-    assert len(features) == 32
+    assert len(features) == 2 * 32
     assert all(first[name] == more[name] for name in features)
     assert first['vectors.txt'] == more['vectors.txt']
     texts, more_texts = (json.loads(content['texts.json']) for content in (first, more))

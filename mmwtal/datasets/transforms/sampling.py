@@ -23,8 +23,9 @@ class SampleSnippets(BaseTransform):
 
     A video with fewer than S snippets repeats some, so that the length is always S; with ``keep_shorter`` it is taken
     as it is, and S is the most that a video has. The time grid is stretched to match. Reads ``feature`` (L, D),
-    ``timebase`` and, for ``random_perturb``, ``rng``; replaces the first two, and adds ``positions``, float64 (S,):
-    where on the new grid the middle of each snippet that was taken lies.
+    ``timebase`` and, for ``random_perturb``, ``rng``; replaces the first two, takes the same snippets of each of
+    ``streams``, where there are any, and adds ``positions``, float64 (S,): where on the new grid the middle of each
+    snippet that was taken lies.
 
     Args:
         mode: ``random_perturb``, ``uniform`` or ``full``.
@@ -58,10 +59,12 @@ class SampleSnippets(BaseTransform):
         if self.length is None or (self.keep_shorter and len(feature) < self.length):
             return results
         rng = results['rng'] if self.mode == 'random_perturb' else None
+        indices = sample_indices(len(feature), self.length, rng)
         # As a plain array: indexing a memory map would wrap the copy as one.
-        taken = sample_indices(len(feature), self.length, rng)
-        results['feature'] = np.asarray(feature)[taken]
-        results['positions'] = (taken + 0.5) * (self.length / len(feature))
+        results['feature'] = np.asarray(feature)[indices]
+        results['positions'] = (indices + 0.5) * (self.length / len(feature))
+        if 'streams' in results:
+            results['streams'] = {name: np.asarray(values)[indices] for name, values in results['streams'].items()}
         try:
             results['timebase'] = results['timebase'].resampled(len(feature), self.length)
         except ValueError as error:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from mmwtal.models.guidance.base_teaching import BaseTeaching
 from mmwtal.models.guidance.csr import CompleteResult
 from mmwtal.models.guidance.ksm import KeyResult
-from mmwtal.models.guidance.streams import GuidanceBatch
+from mmwtal.models.guidance.streams import FeatureStream, GuidanceBatch
 from mmwtal.models.layers import evaluating, temporal_mean
 from mmwtal.models.localizers.base import build_sized
 from mmwtal.models.losses.progress import training_seed
@@ -144,6 +144,12 @@ class DualPriorGuidance(nn.Module):
             given |= {'key': self.ksm.attend(batch)} if self.ksm is not None else {}
             given |= {'complete': self.csr.mask_generator(batch).attn} if self.csr is not None else {}
         return given
+
+    @property
+    def named_streams(self) -> dict[str, int]:
+        """Width of each stream of features that data samples must bring along for a part, by name."""
+        streams = [getattr(part, 'stream', None) for part in self.modules()]
+        return {one.name: one.width for one in streams if isinstance(one, FeatureStream) and one.named}
 
     def fuse(self, inputs: Tensor, output: LocalizerOutput) -> LocalizerOutput:
         """Return the output to be decoded; see ``fuse_key``. Nothing is computed for a weight of 0.

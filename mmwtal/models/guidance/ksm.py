@@ -5,10 +5,10 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from mmwtal.models.guidance.matching_heads import MatchingHead, SharedSpaceHead
 from mmwtal.models.guidance.streams import FeatureStream, GuidanceBatch
-from mmwtal.models.guidance.video_embed import VideoEmbed
+from mmwtal.models.layers import temporal_mean
 from mmwtal.registry import MODELS, build_module
 from mmwtal.structures import LocalizerOutput
 from mmwtal.utils.errors import UserError
@@ -27,57 +27,6 @@ class KeyResult:
     terms: dict[str, Tensor]
 
 
-class MatchingHead(nn.Module):
-    """Agreement of snippets and classes: s = scale <e / |e|, q / |q|> + bias.
-
-    Args:
-        in_channels: Width of the features.
-        text_channels: Width of the text vectors.
-        hidden_channels: Width of the convolutions.
-        embed_channels: Width that video and text are compared in.
-        dropout: Probability in the video's embedding.
-        scale: Start value of the scale.
-        bias: Start value of the bias.
-        background: Whether there is one more class, the background, with a learned vector in place of a text's.
-    """
-
-    def __init__(
-        self,
-        *,
-        in_channels: int,
-        text_channels: int,
-        hidden_channels: int,
-        embed_channels: int,
-        dropout: float,
-        scale: float,
-        bias: float,
-        background: bool,
-    ) -> None:
-        super().__init__()
-        self.embed = VideoEmbed(
-            in_channels=in_channels, hidden_channels=hidden_channels, out_channels=embed_channels, dropout=dropout
-        )
-        self.project = nn.Linear(text_channels, embed_channels)
-        self.scale = nn.Parameter(torch.tensor(float(scale)))
-        self.bias = nn.Parameter(torch.tensor(float(bias)))
-        self.background = nn.Parameter(torch.randn(embed_channels)) if background else None
-
-    def forward(self, values: Tensor, mask: Tensor, key: Tensor) -> Tensor:
-        """Return s, (B, T, C), with the background last where there is one: (B, T, C + 1).
-
-        Args:
-            values: Features, (B, T, D).
-            mask: Valid snippets, bool, (B, T).
-            key: Text vectors of the classes, (B, C, text_channels).
-        """
-        embedded = F.normalize(self.embed(values, mask), dim=-1)
-        texts = self.project(key)
-        if self.background is not None:
-            texts = torch.cat([texts, self.background.to(texts.dtype).expand(len(texts), 1, -1)], dim=1)
-        agreement = torch.einsum('btd,bcd->btc', embedded, F.normalize(texts, dim=-1))
-        return self.scale * agreement + self.bias
-
-
 @MODELS.register_module()
 class KeySemanticMatching(nn.Module):
     """a_key, the attention that the key phrases of a video's own classes give, and the losses that train it.
@@ -94,8 +43,16 @@ class KeySemanticMatching(nn.Module):
         stream: The features to match: 'inputs' [paper], 'feat', or a stream aligned with text, by its name in the data
             samples [ours; CLIP frame features as in Ju et al., PVLR].
         stream_channels: Width of a stream of another name.
+        matching: How snippets and texts become comparable. 'learned': both are projected into a space that is learned
+            from the labels [paper]; vectors that mean nothing may do there as well. For a stream in the space of the
+            texts, of their width: 'direct': as they are, with scale and bias learned, as CLIP compares them;
+            'adapted': with a residual adapter of the snippets, which starts as 'direct'. See
+            :class:`SharedSpaceHead` [ours, after Ju et al. and CLIP-Adapter].
+        centred: Subtract from each snippet the mean of its video, and from each text the mean of the class bank. It
+            removes the offset between the two modalities (Liang et al., Mind the Gap, NeurIPS 2022), and with it what
+            all of a video looks like [ours].
         hidden_channels: Width of the convolutions [TSM/VLC: 512].
-        embed_channels: Width that video and text are compared in.
+        embed_channels: Width that video and text are compared in; only of the matching 'learned'.
         dropout: Probability.
         scale: Start of the scale [ours: 10].
         bias: Start of the bias [ours]. It hardly trains, so that the start decides: -4 is what a prototype found to
@@ -108,7 +65,7 @@ class KeySemanticMatching(nn.Module):
             the 'base' (a_key held fixed), or the 'key' attention (the sequence held fixed) [ours].
 
     Raises:
-        UserError: If the mode 'head' has no loss.
+        UserError: If the mode 'head' has no loss, or stream and texts of a shared space differ in width.
     """
 
     def __init__(
@@ -120,6 +77,8 @@ class KeySemanticMatching(nn.Module):
         mode: Literal['head', 'shared'] = 'head',
         stream: str = 'inputs',
         stream_channels: int | None = None,
+        matching: Literal['learned', 'adapted', 'direct'] = 'learned',
+        centred: bool = False,
         hidden_channels: int = 512,
         embed_channels: int = 512,
         dropout: float = 0.5,
@@ -137,25 +96,30 @@ class KeySemanticMatching(nn.Module):
             )
         self.mode = mode
         self.suppression_trains = suppression_trains
+        self.centred = centred
         self.loss = build_module(loss, MODELS)
         self.suppression = build_module(suppression, MODELS)
         self.stream = FeatureStream(
             stream, in_channels=in_channels, feat_channels=feat_channels, stream_channels=stream_channels
         )
-        self.head = None
+        self.head: MatchingHead | SharedSpaceHead | None = None
         if self.loss is not None:
             if text_channels is None:
                 raise UserError('KeySemanticMatching: its head needs texts, and there are none; set guidance.texts')
-            self.head = MatchingHead(
-                in_channels=self.stream.width,
-                text_channels=text_channels,
-                hidden_channels=hidden_channels,
-                embed_channels=embed_channels,
-                dropout=dropout,
-                scale=scale,
-                bias=bias,
-                background=self.loss.needs_background,
-            )
+            start: dict[str, Any] = {'scale': scale, 'bias': bias, 'background': self.loss.needs_background}
+            sizes = {'hidden_channels': hidden_channels, 'dropout': dropout, **start}
+            if matching == 'learned':
+                self.head = MatchingHead(
+                    in_channels=self.stream.width, text_channels=text_channels, embed_channels=embed_channels, **sizes
+                )
+            elif self.stream.width == text_channels:
+                self.head = SharedSpaceHead(channels=text_channels, adapter=matching == 'adapted', **sizes)
+            else:
+                raise UserError(
+                    f'KeySemanticMatching: matching={matching!r} compares features and texts in one space, expected '
+                    f'features of the width of the text vectors, {text_channels}, found {self.stream.width} of the '
+                    f"stream {stream!r}; use the text encoder that the stream was made with, or matching='learned'"
+                )
 
     @property
     def needs_texts(self) -> bool:
@@ -167,7 +131,8 @@ class KeySemanticMatching(nn.Module):
         terms: dict[str, Tensor] = {}
         attn = batch.base_attn
         if self.head is not None:
-            logits = self.head(self.stream(batch), batch.mask, batch.text().key)
+            texts = batch.text()
+            logits = self._match(self.stream(batch), batch.mask, texts.key, texts.class_bank)
             terms['loss_key_match'] = self.loss(logits, batch.labels, batch.mask)
             if self.mode == 'head':
                 attn = key_attention(logits[..., : batch.labels.shape[1]], batch.labels, batch.mask)
@@ -190,11 +155,19 @@ class KeySemanticMatching(nn.Module):
             output: The base's output for them.
             class_bank: Text vectors of the classes, (C, text_channels).
         """
-        assert self.head is not None  # the guidance has refused what has none
         features = output.feat if self.stream.name == 'feat' else inputs
         features = features.masked_fill(~output.mask[..., None], 0)
-        logits = self.head(features, output.mask, class_bank.expand(len(inputs), -1, -1))[..., : len(class_bank)]
+        key = class_bank.expand(len(inputs), -1, -1)
+        logits = self._match(features, output.mask, key, class_bank)[..., : len(class_bank)]
         return key_attention(logits, torch.ones_like(logits[:, 0]), output.mask)
+
+    def _match(self, values: Tensor, mask: Tensor, key: Tensor, class_bank: Tensor) -> Tensor:
+        """Return the head's s for features that are zero in the padding."""
+        assert self.head is not None  # the guidance has refused what has none
+        if self.centred:
+            values = (values - temporal_mean(values, mask)[:, None]).masked_fill(~mask[..., None], 0)
+            key = key - class_bank.mean(dim=0)
+        return self.head(values, mask, key)
 
     def _suppressed(self, batch: GuidanceBatch, attn: Tensor) -> Tensor:
         cas = batch.output.cas.masked_fill(~batch.mask[..., None], 0)

@@ -66,12 +66,12 @@ class FeatureStream:
     def __init__(
         self, name: str, *, in_channels: int, feat_channels: int | None, stream_channels: int | None = None
     ) -> None:
-        named = name not in ('inputs', 'feat')
-        width = stream_channels if named else {'inputs': in_channels, 'feat': feat_channels}[name]
-        if width is None or (stream_channels is not None and not named):
+        self.named = name not in ('inputs', 'feat')
+        width = stream_channels if self.named else {'inputs': in_channels, 'feat': feat_channels}[name]
+        if width is None or (stream_channels is not None and not self.named):
             raise UserError(
                 f'the stream {name!r} of the guidance: expected '
-                + ('stream_channels, the width of its features' if named else 'its width from the base model')
+                + ('stream_channels, the width of its features' if self.named else 'its width from the base model')
                 + f', found stream_channels={stream_channels}, feat_channels={feat_channels}; a named stream needs '
                 "stream_channels, 'inputs' and 'feat' must not have it, and 'feat' needs feat_channels"
             )
@@ -96,8 +96,9 @@ class FeatureStream:
             if found != (length, self.width):
                 raise UserError(
                     f'video {sample.get("video_id")!r}: expected the feature stream {self.name!r} of shape '
-                    f'({length}, {self.width}) in its data sample, found {found}; load features-{self.name} with the '
-                    'same snippets, and set stream_channels to its width'
+                    f'({length}, {self.width}) in its data sample, found {found}; set '
+                    f"streams=dict({self.name}='features-{self.name}') of the training dataset, and stream_channels to "
+                    'its width'
                 )
         values = pad_sequence([sample.get(self.name) for sample in batch.data_samples], batch_first=True)
         padding = batch.inputs.shape[1] - values.shape[1]

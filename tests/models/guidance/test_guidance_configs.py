@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmwtal.models.guidance.reconstructor import TextReconstructor
 from mmwtal.registry import MODELS
 
-from .guided import FEAT, IDS, LABELS, LENGTHS, C, D, MadeUpTexts, made_output, samples
+from .guided import FEAT, IDS, LABELS, LENGTHS, TEXT, C, D, MadeUpTexts, made_output, samples
 
 CONFIGS = Path(__file__).resolve().parents[3] / 'configs'
 FRAGMENTS = sorted((CONFIGS / '_base_' / 'guidance').glob('*.py'))
@@ -23,6 +23,7 @@ DUAL = KEY | COMPLETE | BETWEEN | {'loss_base_teaching'}
 ANCESTOR = COMPLETE | BETWEEN | {'loss_complete_autoencoder'}
 TERMS = {
     'key': KEY | {'loss_base_teaching'},
+    'key_aligned': KEY | {'loss_base_teaching'},
     'complete': COMPLETE | {'loss_base_teaching'},
     'none': None,
     'tsmvlc': ANCESTOR,
@@ -38,6 +39,8 @@ def narrow(node):
             small[name] = 4
         if name == 'modalities':
             small[name] = None
+        if name == 'stream_channels':
+            small[name] = TEXT
     if small['type'] in ('KeySemanticMatching', 'TextReconstructor') or small['type'].endswith('Mask'):
         small['hidden_channels'] = 4
     if small['type'] == 'TextReconstructor':
@@ -56,7 +59,10 @@ def test_fragments(path):
     torch.manual_seed(0)
     guidance = MODELS.build({'num_classes': C, 'in_channels': D, 'feat_channels': FEAT, **config})
     inputs, output = made_output(LENGTHS)
-    terms = guidance(inputs, output, samples(LABELS, IDS))
+    given = samples(LABELS, IDS)
+    for sample, length in zip(given, LENGTHS, strict=True):
+        sample.clip = torch.randn(length, TEXT)
+    terms = guidance(inputs, output, given)
     assert {name for name in terms if 'loss' in name} == expected
 
 

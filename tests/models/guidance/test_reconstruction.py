@@ -137,12 +137,12 @@ def test_given_key_semantics_are_seen_by_every_word(scene):
     words, replaced, values, mask, weights = scene
     sizes = {'in_channels': D, 'text_channels': TEXT, 'vocabulary_size': V}
     keys = torch.randn(2, TEXT, generator=torch.Generator().manual_seed(3))
-    for given in (True, False):
+    for told in (True, False):
         torch.manual_seed(0)
-        model = MODELS.build({**reconstructor(key_given=given), **sizes}).eval()
+        model = MODELS.build({**reconstructor(key_given=told), **sizes}).eval()
         memory = model.encode(model.tokens(values, mask), mask, None)
         logits = [model.decode(words, replaced, memory, mask, weights[None], key=key) for key in (keys, -keys)]
-        assert (logits[0] != logits[1]).any(dim=-1).all().item() is given
+        assert (logits[0] != logits[1]).any(dim=-1).all().item() is told
 
 
 @torch.no_grad()

@@ -188,6 +188,7 @@ class PriorTexts:
             word_weights=self._texts.weights[chosen_row, :longest].masked_fill(~mask, 0.0),
             word_mask=mask,
             described=described,
+            described_class=chosen,
             vocabulary_size=self.vocabulary_size,
         )
 

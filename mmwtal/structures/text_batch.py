@@ -21,6 +21,7 @@ class TextBatch:
             words, 0 for stop words, punctuation and padding.
         word_mask: Which words there are, bool, (B, L). A video without a description has none.
         described: Which videos have a description, bool, (B,).
+        described_class: Of which of the video's classes it is, int64, (B,); any class where there is none.
         vocabulary_size: V; ``word_ids`` are below it.
     """
 
@@ -31,4 +32,5 @@ class TextBatch:
     word_weights: Tensor
     word_mask: Tensor
     described: Tensor
+    described_class: Tensor
     vocabulary_size: int

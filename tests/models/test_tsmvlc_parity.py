@@ -76,6 +76,7 @@ class GoldenTexts:
             word_weights=valid.float(),
             word_mask=ended,
             described=ended.any(dim=1),
+            described_class=torch.zeros(len(ids), dtype=torch.int64),
             vocabulary_size=V,
         )
 

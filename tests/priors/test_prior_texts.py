@@ -203,7 +203,7 @@ def test_dtypes_and_that_a_batch_can_be_changed(build) -> None:
     dtypes = {name: value.dtype for name, value in vars(batch).items() if isinstance(value, torch.Tensor)}
     assert dtypes == {
         **dict.fromkeys(['key', 'class_bank', 'words', 'word_weights'], torch.float32),
-        **dict(word_ids=torch.int64, word_mask=torch.bool, described=torch.bool),
+        **dict(word_ids=torch.int64, described_class=torch.int64, word_mask=torch.bool, described=torch.bool),
     }
     for name in ('key', 'words', 'word_ids', 'word_weights'):
         getattr(batch, name).zero_()

@@ -181,5 +181,6 @@ class CompleteSemanticReconstruction(nn.Module):
             memory = self.reconstructor.encode(repeated, every, weights.flatten(0, 1), frozen=frozen)
         elif memory is None:
             memory = self.reconstructor.encode(tokens, mask, None, frozen=frozen)
-        logits = self.reconstructor.decode(texts.words, replaced, memory, mask, weights, frozen=frozen)
+        key = texts.key[torch.arange(len(mask), device=mask.device), texts.described_class]
+        logits = self.reconstructor.decode(texts.words, replaced, memory, mask, weights, key=key, frozen=frozen)
         return self.loss.nll(logits, texts.word_ids, texts.word_mask, replaced), memory

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from mmwtal.models.guidance.transformer import Norm, Transformer, causal_bias, key_bias
+from mmwtal.models.guidance.transformer import LEAST_WEIGHT, Norm, Transformer, causal_bias, key_bias
 from mmwtal.models.layers import sinusoidal_positions
 from mmwtal.registry import MODELS
 from mmwtal.utils.errors import UserError
@@ -60,6 +60,7 @@ class WordDecoder(nn.Module):
         width: Of the tokens.
         vocabulary_size: V.
         input_dropout: Probability of dropping a number of a word vector.
+        key_given: See :class:`TextReconstructor`.
         vlc_compat: See :class:`TextReconstructor`.
         **transformer: Arguments of the :class:`Transformer`.
     """
@@ -71,6 +72,7 @@ class WordDecoder(nn.Module):
         width: int,
         vocabulary_size: int,
         input_dropout: float,
+        key_given: bool,
         vlc_compat: bool,
         **transformer: Any,
     ) -> None:
@@ -80,38 +82,46 @@ class WordDecoder(nn.Module):
         self.replacement = nn.Parameter(0.02 * torch.randn(text_channels))
         self.start = nn.Parameter(0.02 * torch.randn(width))
         self.project = nn.Linear(text_channels, width)
+        self.project_key = nn.Linear(text_channels, width) if key_given else None
         self.transformer = Transformer(width=width, with_memory=True, **transformer)
         self.classify = nn.Linear(width, vocabulary_size)
 
-    def seen(self, words: Tensor, replaced: Tensor) -> Tensor:
-        """Return what is seen of the words, (B, L, width): shifted right by one behind the start token, replaced ones
-        as one learned vector.
+    def seen(self, words: Tensor, replaced: Tensor, key: Tensor | None = None) -> Tensor:
+        """Return what is seen of the texts, (B, L, width): words shifted right by one behind the start token, replaced
+        ones as one learned vector; the start token has the key semantics, where they are given.
 
         Args:
             words: Word vectors, (B, L, D).
             replaced: bool, (B, L).
+            key: Key semantics of the class that is described, (B, D), which count where they are to be given.
         """
         replacement = self.replacement.to(words.dtype)
         if self.vlc_compat:  # every parameter stays in the graph, as several processes need it
             replaced, words = torch.zeros_like(replaced), words + 0 * replacement
         vectors = torch.where(replaced[..., None], replacement, self.input_dropout(words))
         tokens = self.project(vectors)[:, :-1]
-        tokens = torch.cat([self.start.to(tokens.dtype).expand(len(words), 1, -1), tokens], dim=1)
+        start = self.start.to(tokens.dtype).expand(len(words), -1)
+        if self.project_key is not None and key is not None:
+            start = start + self.project_key(key)
+        tokens = torch.cat([start[:, None], tokens], dim=1)
         if self.vlc_compat:
             return tokens
         length, width = tokens.shape[1:]
         return tokens + sinusoidal_positions(length, width, tokens.device).to(tokens.dtype)
 
-    def forward(self, words: Tensor, replaced: Tensor, memory: Tensor, memory_bias: Tensor) -> Tensor:
+    def forward(
+        self, words: Tensor, replaced: Tensor, key: Tensor | None, memory: Tensor, memory_bias: Tensor
+    ) -> Tensor:
         """Return the logits of the words, (M B, L, V), for M weightings of each video.
 
         Args:
             words: Word vectors, (B, L, D).
             replaced: bool, (B, L).
+            key: See :meth:`seen`.
             memory: Video tokens, (M B, T, width), or (B, T, width) for all weightings.
             memory_bias: (M B, 1, 1, T).
         """
-        tokens = self.seen(words, replaced)
+        tokens = self.seen(words, replaced, key)
         tokens = tokens.repeat(len(memory_bias) // len(words), 1, 1)
         return self.classify(self.transformer(tokens, causal_bias(words.shape[1], words.device), memory, memory_bias))
 
@@ -134,6 +144,11 @@ class TextReconstructor(nn.Module):
             prototype]. Without the two the reconstructor knows its descriptions by heart.
         weighted: Which attention the mask weighs: 'cross', that of words to the video, which leaves one encoding of the
             video for all masks [ours, the light setting]; 'both', that of snippets to each other as well [TSM/VLC].
+        video: What words see of the video: its 'snippets', one by one, or one 'mean' of them, weighted by the mask
+            [ours]. Words that attend to snippets choose those that they need by themselves, so that it hardly matters
+            how the mask weighs them; of a mean they see what the mask chose.
+        key_given: Tell the reconstructor the key semantics of the class whose description it completes [ours]. Without
+            them it finds out the class, by what scenery goes with it as well as by the action, and the mask follows.
         causal_video: Let a snippet attend to earlier ones only [the public code of TSM/VLC; off by default].
         norm: Where the transformer's norms are, 'before' its parts [ours] or 'after' them [TSM/VLC, CNM/CPL].
         expansion: How many times as wide as the tokens its feed-forward nets are inside; 4 [ours], 2 [TSM/VLC].
@@ -160,6 +175,8 @@ class TextReconstructor(nn.Module):
         channel_dropout: float = 0.3,
         noise: float = 0.5,
         weighted: Literal['cross', 'both'] = 'cross',
+        video: Literal['snippets', 'mean'] = 'snippets',
+        key_given: bool = False,
         causal_video: bool = False,
         norm: Norm = 'before',
         expansion: int = 4,
@@ -174,6 +191,7 @@ class TextReconstructor(nn.Module):
                 'descriptions of the training videos to guidance.texts, or leave out guidance.csr'
             )
         self.weighted = weighted
+        self.video = video
         self.causal_video = causal_video
         self.tokens = VideoTokens(
             in_channels=in_channels,
@@ -190,6 +208,7 @@ class TextReconstructor(nn.Module):
             width=hidden_channels,
             vocabulary_size=vocabulary_size,
             input_dropout=input_dropout,
+            key_given=key_given,
             vlc_compat=vlc_compat,
             num_layers=decoder_layers,
             **shared,
@@ -223,7 +242,15 @@ class TextReconstructor(nn.Module):
         return _call(self.encoder, (tokens, bias), frozen=frozen)
 
     def decode(
-        self, words: Tensor, replaced: Tensor, memory: Tensor, mask: Tensor, weights: Tensor, *, frozen: bool = False
+        self,
+        words: Tensor,
+        replaced: Tensor,
+        memory: Tensor,
+        mask: Tensor,
+        weights: Tensor,
+        *,
+        key: Tensor | None = None,
+        frozen: bool = False,
     ) -> Tensor:
         """Return the logits of the words for M masks, (M, B, L, V).
 
@@ -233,14 +260,33 @@ class TextReconstructor(nn.Module):
             memory: What :meth:`encode` gave, (M B, T, width), or (B, T, width) for all masks.
             mask: Valid snippets, bool, (B, T).
             weights: M masks in [0, 1], (M, B, T).
+            key: Key semantics of the class that is described, (B, D); needed where they are to be given.
             frozen: Hold the parameters fixed.
         """
-        bias = key_bias(weights.flatten(0, 1), mask.repeat(len(weights), 1))
-        logits = _call(self.decoder, (words, replaced, memory, bias), frozen=frozen)
+        every = mask.repeat(len(weights), 1)
+        if self.video == 'mean':
+            memory = weighted_mean(memory.repeat(len(every) // len(memory), 1, 1), weights.flatten(0, 1), every)
+            bias = memory.new_zeros(len(memory), 1, 1, 1)
+        else:
+            bias = key_bias(weights.flatten(0, 1), every)
+        logits = _call(self.decoder, (words, replaced, key, memory, bias), frozen=frozen)
         return logits.unflatten(0, (len(weights), -1))
 
 
-def _call(module: nn.Module, arguments: tuple[Tensor, ...], *, frozen: bool) -> Tensor:
+def weighted_mean(tokens: Tensor, weights: Tensor, mask: Tensor) -> Tensor:
+    """Return the mean over time, weighted and then normalised, as one token, (N, 1, width).
+
+    Args:
+        tokens: (N, T, width), zero in the padding.
+        weights: In [0, 1], (N, T).
+        mask: Valid snippets, bool, (N, T).
+    """
+    share = (weights + LEAST_WEIGHT) * mask
+    mean = (share / share.sum(dim=1, keepdim=True))[:, None] @ tokens
+    return F.layer_norm(mean, mean.shape[-1:])
+
+
+def _call(module: nn.Module, arguments: tuple[Tensor | None, ...], *, frozen: bool) -> Tensor:
     """Call a module, perhaps with parameters that get no gradient, which does not change the module."""
     if not frozen:
         return module(*arguments)

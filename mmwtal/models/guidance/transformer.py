@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from mmwtal.utils.errors import UserError
 
 # What a weight of 0 leaves of a snippet [TSM/VLC, CNM/CPL].
-_LEAST_WEIGHT = 1e-10
+LEAST_WEIGHT = 1e-10
 
 
 def key_bias(weights: Tensor | None, mask: Tensor) -> Tensor:
@@ -25,7 +25,7 @@ def key_bias(weights: Tensor | None, mask: Tensor) -> Tensor:
     bias = torch.zeros(mask.shape, device=mask.device)
     if weights is not None:
         wide = weights.to(torch.promote_types(weights.dtype, torch.float32))
-        bias = (wide.masked_fill(~mask, 1) + _LEAST_WEIGHT).log()
+        bias = (wide.masked_fill(~mask, 1) + LEAST_WEIGHT).log()
     return bias.masked_fill(~mask, -torch.inf)[:, None, None]
 
 

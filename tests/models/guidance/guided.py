@@ -39,6 +39,7 @@ class MadeUpTexts:
             word_weights=(ids % 3).float() * mask,
             word_mask=mask,
             described=mask.any(dim=1),
+            described_class=labels.argmax(dim=1),
             vocabulary_size=V,
         )
 

@@ -60,13 +60,13 @@ def trained_by(guidance, term, inputs, output):
     return reached
 
 
-@pytest.mark.parametrize('weighted', ['cross', 'both'])
+@pytest.mark.parametrize('seen', [{}, {'weighted': 'both'}, {'video': 'mean', 'key_given': True}])
 @pytest.mark.parametrize('negatives', ['none', 'whole', 'inverse', 'both'])
 @pytest.mark.parametrize('generator', ['AttentionMask', 'LightMask', 'GaussianMask'])
-def test_each_loss_trains_its_own_parameters_only(weighted, negatives, generator):
+def test_each_loss_trains_its_own_parameters_only(seen, negatives, generator):
     csr = csr_config(
         mask_generator={'type': generator, 'hidden_channels': 4},
-        reconstructor=reconstructor(weighted=weighted),
+        reconstructor=reconstructor(**seen),
         loss={'type': 'CSRLoss', 'negatives': negatives},
     )
     guidance = build_guidance(csr=csr)

@@ -33,6 +33,7 @@ OPTIONS = {
     'softmax': {'ksm': ksm_config(loss={'type': 'KSMLoss', 'kind': 'softmax'})},
     'gaussians': {'csr': csr_config(mask_generator={'type': 'GaussianMask', 'num_gaussians': 3, 'hidden_channels': 4})},
     'light': {'csr': csr_config(mask_generator={'type': 'LightMask', 'hidden_channels': 4})},
+    'mean': {'csr': csr_config(reconstructor=reconstructor(video='mean', key_given=True))},
     'literal': {
         'csr': csr_config(
             reconstructor=reconstructor(weighted='both', causal_video=True),

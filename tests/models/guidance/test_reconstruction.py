@@ -110,6 +110,42 @@ def test_the_bias_is_a_weight_after_the_softmax():
 
 
 @torch.no_grad()
+def test_of_a_mean_words_see_the_weighted_sum_alone(scene):
+    torch.manual_seed(0)
+    sizes = {'in_channels': D, 'text_channels': TEXT, 'vocabulary_size': V}
+    model = MODELS.build({**reconstructor(video='mean', encoder_layers=0), **sizes}).eval()
+    words, replaced, values, mask, weights = scene
+    memory = model.encode(model.tokens(values, mask), mask, None)
+    logits = complete(model, words, replaced, values, mask, weights)
+    share = weights * mask
+    mean = torch.einsum('bt,btc->bc', share / share.sum(dim=1, keepdim=True), memory)
+    mean = torch.nn.functional.layer_norm(mean, mean.shape[-1:])
+    # One token of the same content is the same video, and a mask only counts up to a factor.
+    alone = model.decode(words, replaced, mean[:, None], mask[:, :1], torch.ones(1, 2, 1))[0]
+    torch.testing.assert_close(alone, logits, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(complete(model, words, replaced, values, mask, 0.1 * weights), logits)
+    masks = torch.stack([weights, 1 - weights])
+    together = model.decode(words, replaced, memory, mask, masks)
+    torch.testing.assert_close(together[0], logits)
+    torch.testing.assert_close(model.decode(words, replaced, memory.repeat(2, 1, 1), mask, masks), together)
+    assert not torch.allclose(together[0], together[1])
+    assert complete(model, words, replaced, values, mask, torch.zeros_like(weights)).isfinite().all()
+
+
+@torch.no_grad()
+def test_given_key_semantics_are_seen_by_every_word(scene):
+    words, replaced, values, mask, weights = scene
+    sizes = {'in_channels': D, 'text_channels': TEXT, 'vocabulary_size': V}
+    keys = torch.randn(2, TEXT, generator=torch.Generator().manual_seed(3))
+    for told in (True, False):
+        torch.manual_seed(0)
+        model = MODELS.build({**reconstructor(key_given=told), **sizes}).eval()
+        memory = model.encode(model.tokens(values, mask), mask, None)
+        logits = [model.decode(words, replaced, memory, mask, weights[None], key=key) for key in (keys, -keys)]
+        assert (logits[0] != logits[1]).any(dim=-1).all().item() is told
+
+
+@torch.no_grad()
 def test_several_masks_at_once_are_those_one_by_one(model, scene):
     words, replaced, values, mask, weights = scene
     memory = model.encode(model.tokens(values, mask), mask, None)
@@ -162,6 +198,7 @@ def text_batch(weights):
         word_weights=weights.clamp(min=0).float(),
         word_mask=mask,
         described=mask.any(dim=1),
+        described_class=torch.zeros(len(mask), dtype=torch.int64),
         vocabulary_size=2,
     )
 

@@ -6,6 +6,6 @@ _base_ = ['./dual.py']
 _guidance = dict(
     csr=dict(
         mask_generator=dict(_delete_=True, type='LightMask'),
-        reconstructor=dict(hidden_channels=256, encoder_layers=1),
+        reconstructor=dict(hidden_channels=256),
     ),
 )

@@ -7,7 +7,7 @@ _guidance = dict(
     ksm=dict(hidden_channels=64, embed_channels=64, dropout=0.3),
     csr=dict(
         mask_generator=dict(modalities=None, hidden_channels=64, dropout=0.3),
-        reconstructor=dict(hidden_channels=64, encoder_layers=1, decoder_layers=1),
+        reconstructor=dict(hidden_channels=64, decoder_layers=1),
     ),
 )
 _optim_wrapper = dict(paramwise_cfg=dict(guidance=dict(lr=1e-3)))

@@ -87,7 +87,7 @@ def test_a_leaf_is_its_base_with_guidance(path):
         assert guided[key] == plain[key]
 
 
-def test_the_defaults_are_those_of_the_prototype():
+def test_the_defaults_are_those_that_were_found_to_work():
     guidance = Config.fromfile(CONFIGS / '_base_' / 'guidance' / 'dual.py')['_guidance']
     assert guidance.ksm.loss.loss_weight == 1
     assert guidance.ksm.suppression.loss_weight == 0.3
@@ -98,10 +98,12 @@ def test_the_defaults_are_those_of_the_prototype():
         0.5,
         'masked',
     )
-    assert (guidance.csr.masking.candidates, guidance.csr.masking.ratio) == ('content', 1)
+    assert (guidance.csr.masking.candidates, guidance.csr.masking.ratio) == ('action', 1)
     assert guidance.distillation.mode == 'none'
     sizes = {'in_channels': D, 'text_channels': 4, 'vocabulary_size': 5}
     built = MODELS.build({**guidance.csr.reconstructor, **sizes})
     assert isinstance(built, TextReconstructor)
     assert (built.tokens.channel_dropout.p, built.tokens.noise) == (0.3, 0.5)
+    assert built.video == 'mean'
+    assert built.decoder.project_key is not None
     assert built.encoder.norm.weight.shape == (512,)

@@ -40,6 +40,8 @@ def main(args: argparse.Namespace) -> None:
     done = import_texts(args.texts, store, source=args.source, annotations=annotations, overwrite=args.overwrite)
     kept = f', {done.kept} were there already' if done.kept else ''
     print(f'{done.written} texts written to {store.folder}{kept}')
+    if done.absent_key_words:
+        print(f'{done.absent_key_words} of {done.key_words} key words are not in their description and weigh nothing')
     if done.pairs:
         share = f'{done.described / done.pairs:.1%}' if done.described is not None else ''
         print(f'{done.described} of {done.pairs} pairs of a training video and its class have a text ({share})')

@@ -92,9 +92,7 @@ def parse_text(value: object) -> tuple[PriorText, list[str]]:
         complete = value['complete'] if problem is None else ''
         problems += [f'"complete" {problem}'] if problem else []
     key_words = _strings(value, 'key_words', problems)
-    if complete:
-        problems += [f'key word {shown(word)} is not in "complete"' for word in absent_key_words(complete, key_words)]
-    elif key_words and 'complete' not in value:
+    if key_words and 'complete' not in value:
         problems.append('"key_words" needs "complete", whose words they are')
     return PriorText(key=key, complete=complete, key_words=key_words), problems
 
@@ -132,7 +130,8 @@ def parse_record(value: object) -> tuple[PriorRecord | None, list[str]]:
 def absent_key_words(complete: str, key_words: Sequence[str]) -> list[str]:
     """Return the key words that do not occur in a description, whatever their case and inflection.
 
-    A key word may be several words, which must then follow one another.
+    A key word may be several words, which must then follow one another. A language model names such words now and then;
+    they weigh nothing.
     """
     there = f' {" ".join(lemmas_of(split_words(complete)))} '
     return [word for word in key_words if f' {" ".join(lemmas_of(split_words(word)))} ' not in there]

@@ -8,7 +8,7 @@ from pathlib import Path
 from mmwtal.formats.annotations import AnnotationSet, video_id_problem
 from mmwtal.formats.class_names import choose_classes
 from mmwtal.formats.findings import shown
-from mmwtal.priors.schema import PriorRecord, parse_text
+from mmwtal.priors.schema import PriorRecord, absent_key_words, parse_text
 from mmwtal.priors.store import PriorStore, cut
 from mmwtal.utils.errors import UserError
 from mmwtal.utils.json_file import JsonObject, json_type, read_json_object
@@ -27,12 +27,16 @@ class ImportedTexts:
         kept: Number of those that an earlier, interrupted import had written.
         pairs: Pairs of a training video and one of its labels, where annotations are known.
         described: How many of these have a text.
+        key_words: Number of key words.
+        absent_key_words: How many of them do not occur in their description, so that they weigh nothing.
     """
 
     written: int
     kept: int
     pairs: int | None
     described: int | None
+    key_words: int
+    absent_key_words: int
 
 
 def read_texts(path: Path, *, source: str, annotations: AnnotationSet | None = None) -> list[PriorRecord]:
@@ -110,6 +114,10 @@ def import_texts(
     return ImportedTexts(
         written=written,
         kept=len(records) - written,
+        key_words=sum(len(record.text.key_words) for record in records),
+        absent_key_words=sum(
+            len(absent_key_words(record.text.complete, record.text.key_words)) for record in records
+        ),
         pairs=None if pairs is None else len(pairs),
         described=None if pairs is None else sum(pair in described for pair in pairs),
     )

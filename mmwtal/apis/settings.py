@@ -173,10 +173,15 @@ def _check_modalities(backbone: Any, dataset: Any) -> None:
 
 
 def _check_streams(guidance: Any, dataset: Any) -> None:
-    """Check that training data have the streams of features that the guidance takes by name."""
+    """Check that training data have the streams of features that the guidance takes by name, and test data none."""
+    if dataset.test_mode:
+        if dataset.streams:
+            raise UserError(
+                'streams are for training, testing reads none: leave dataset.streams out of test_dataloader and '
+                'val_dataloader'
+            )
+        return
     for name, width in getattr(guidance, 'named_streams', {}).items():
-        if dataset.test_mode:
-            return
         found = dataset.stream_widths.get(name)
         if found is None:
             raise UserError(

@@ -31,20 +31,17 @@ class CheckedStreams:
     findings: list[Finding]
 
 
-def stream_settings(streams: Mapping[str, str | Path] | None, *, test_mode: bool) -> dict[str, Path]:
+def stream_settings(streams: Mapping[str, str | Path] | None) -> dict[str, Path]:
     """Return the folder of each stream, as the config states it, after checking the names.
 
     Args:
         streams: Folders by name; None for no streams.
-        test_mode: Whether the dataset is one for testing, which has none.
 
     Raises:
-        UserError: If a name cannot be that of a field of a data sample, or the dataset is one for testing.
+        UserError: If a name cannot be that of a field of a data sample.
     """
     if streams is None:
         return {}
-    if test_mode:
-        raise UserError('streams are for training, testing reads none: leave them out of datasets with test_mode=True')
     for name in streams:
         if not name.isidentifier() or name.startswith('_') or name in _TAKEN or hasattr(WTALDataSample, name):
             raise UserError(

@@ -108,7 +108,7 @@ class WTALDataset(BaseDataset):
         if external_scores is not None and not test_mode:
             raise UserError('external_scores are for testing: set them of a dataset with test_mode=True')
         self.external_scores = None if external_scores is None else Path(external_scores)
-        self.streams = stream_settings(streams, test_mode=test_mode)
+        self.streams = stream_settings(streams)
         self._stream_widths: dict[str, int] = {}
         self.on_fault = on_fault
         self.min_snippets = min_snippets

@@ -139,8 +139,6 @@ def test_testing_does_without(root):
     assert 'clip' not in tested[0]['data_samples']
     with pytest.raises(UserError, match=r'folder .*features-clip of the stream .clip. does not exist'):
         load(root).full_init()
-    with pytest.raises(UserError, match='streams are for training'):
-        load(root, subset='test', test_mode=True)
 
 
 @pytest.mark.parametrize('name', ['labels', 'video_id', 'to', 'inputs', 'feat', '_clip', 'a-b', ''])

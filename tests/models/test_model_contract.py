@@ -241,7 +241,8 @@ def test_one_modality_or_two(case: Path) -> None:
     def data(**modalities: int) -> SimpleNamespace:
         classes = tuple(map(str, range(NUM_CLASSES)))
         metainfo = {'classes': classes}
-        return SimpleNamespace(metainfo=metainfo, feature_width=WIDTH, modalities=modalities, data_root='ROOT')
+        shape = dict(feature_width=WIDTH, modalities=modalities, test_mode=True, streams={})
+        return SimpleNamespace(metainfo=metainfo, data_root='ROOT', **shape)
 
     check_against_data(model, data(rgb=WIDTH // 2, flow=WIDTH // 2))
     if takes_apart:

@@ -30,11 +30,14 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope='module')
 def checkpoint(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    cfg = prepare_config(GUIDED, data_root=data)
+    return write_checkpoint(GUIDED, data, tmp_path_factory.mktemp('run') / 'iter_1.pth')
+
+
+def write_checkpoint(config: str, data: Path, path: Path) -> Path:
+    cfg = prepare_config(config, data_root=data)
     resolve_auto(cfg, dataloader='test_dataloader')
     torch.manual_seed(0)
     model = MODELS.build(cfg.model)
-    path = tmp_path_factory.mktemp('run') / 'iter_1.pth'
     meta = {'num_classes': model.num_classes, 'in_channels': model.in_channels, 'iter': 1, 'seed': 3}
     torch.save({'state_dict': model.state_dict(), 'meta': meta}, path)
     return path
@@ -87,6 +90,15 @@ def test_a_guided_model(measure, checkpoint: Path, data: Path, capsys: pytest.Ca
     assert found['ap']['base_test'] == pytest.approx(snippet_average_precision(attn, action))
     assert found['level']['base_test']['action'] == pytest.approx(attn[action].mean(), rel=1e-5)
     assert found['action_share']['test'] == pytest.approx(action.mean())
+
+
+def test_a_guided_model_with_a_second_stream(measure, data: Path, tmp_path: Path) -> None:
+    aligned = GUIDED.replace('dual-prior', 'key-aligned')
+    found = measure(aligned, write_checkpoint(aligned, data, tmp_path / 'iter_1.pth'))
+    assert 0 < found['ap']['key'] < 1
+    assert found['ap']['complete'] is None
+    with pytest.raises(UserError, match='streams are for training'):
+        measure(aligned, tmp_path / 'iter_1.pth', '--cfg-options', 'test_dataloader.dataset.streams.clip=features-clip')
 
 
 def test_without_guidance_there_is_the_base_alone(measure, checkpoint: Path, plain: Path) -> None:

@@ -39,6 +39,7 @@ def sampled(video_id: str, mode: str, length: int | None, seed: int) -> tuple[to
     record = {
         'video_id': video_id,
         'feature': np.arange(30, dtype=np.float32)[:, None],
+        'feature_path': f'{video_id}.npy',
         'timebase': Timebase(fps=25, stride=16, duration=19.2),
         'rng': np.random.default_rng(seed),
         'num_classes': 1,

@@ -9,8 +9,6 @@ RUNTIME := $(VENV)/.installed-runtime
 TESTS := $(VENV)/.installed-tests
 LINT := $(VENV)/.installed-lint
 
-QUICK := co2net_synthetic
-
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help quickstart test lint clean
@@ -19,9 +17,8 @@ help: ## this list
 	@sed -n 's/^\([a-z]*\):.* ## /\1\t/p' Makefile
 
 # One thread is as fast for so small a model, and two that wait for each other are 60 times slower where a core is busy.
-quickstart: $(RUNTIME) data/synthetic/annotations.json ## train and test the embedded dataset, from nothing, on a CPU
-	OMP_NUM_THREADS=1 $(BIN)/python tools/train.py configs/quick/$(QUICK).py --resume
-	OMP_NUM_THREADS=1 $(BIN)/python tools/test.py configs/quick/$(QUICK).py work_dirs/$(QUICK)
+quickstart: $(RUNTIME) data/synthetic/annotations.json ## a base model and its guided twin on the embedded dataset, from nothing, on a CPU
+	$(BIN)/python tools/analysis/ablate.py configs/ablations/quickstart.yml --data embedded=data/synthetic --jobs 2 --threads 1
 
 test: $(TESTS) ## all tests except those that take minutes (pytest -m slow)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile

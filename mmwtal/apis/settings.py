@@ -34,7 +34,7 @@ def prepare_config(
     Args:
         config: The config file.
         cfg_options: Dotted keys and the values that replace the config's.
-        data_root: Replaces ``data_root`` of every dataset and evaluator, and of the texts of guidance.
+        data_root: Replaces ``data_root`` of every dataset and evaluator, and what of the guidance has one.
         work_dir: Replaces ``work_dir``; ``work_dirs/<config name>`` where neither is given.
         guidance: Whether the guidance is checked. A test does without, and must not import what it names; the config
             that is returned holds it all the same.

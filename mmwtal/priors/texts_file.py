@@ -115,9 +115,7 @@ def import_texts(
         written=written,
         kept=len(records) - written,
         key_words=sum(len(record.text.key_words) for record in records),
-        absent_key_words=sum(
-            len(absent_key_words(record.text.complete, record.text.key_words)) for record in records
-        ),
+        absent_key_words=sum(len(absent_key_words(record.text.complete, record.text.key_words)) for record in records),
         pairs=None if pairs is None else len(pairs),
         described=None if pairs is None else sum(pair in described for pair in pairs),
     )

@@ -131,8 +131,7 @@ class KeySemanticMatching(nn.Module):
         terms: dict[str, Tensor] = {}
         attn = batch.base_attn
         if self.head is not None:
-            texts = batch.text()
-            logits = self._match(self.stream(batch), batch.mask, texts.key, texts.class_bank)
+            logits = self._logits(batch)
             terms['loss_key_match'] = self.loss(logits, batch.labels, batch.mask)
             if self.mode == 'head':
                 attn = key_attention(logits[..., : batch.labels.shape[1]], batch.labels, batch.mask)
@@ -144,7 +143,7 @@ class KeySemanticMatching(nn.Module):
         """Return a_key alone, (B, T)."""
         if self.head is None or self.mode == 'shared':
             return batch.base_attn
-        logits = self.head(self.stream(batch), batch.mask, batch.text().key)
+        logits = self._logits(batch)
         return key_attention(logits[..., : batch.labels.shape[1]], batch.labels, batch.mask)
 
     def attention_of_bank(self, inputs: Tensor, output: LocalizerOutput, class_bank: Tensor) -> Tensor:
@@ -160,6 +159,10 @@ class KeySemanticMatching(nn.Module):
         key = class_bank.expand(len(inputs), -1, -1)
         logits = self._match(features, output.mask, key, class_bank)[..., : len(class_bank)]
         return key_attention(logits, torch.ones_like(logits[:, 0]), output.mask)
+
+    def _logits(self, batch: GuidanceBatch) -> Tensor:
+        texts = batch.text()
+        return self._match(self.stream(batch), batch.mask, texts.key, texts.class_bank)
 
     def _match(self, values: Tensor, mask: Tensor, key: Tensor, class_bank: Tensor) -> Tensor:
         """Return the head's s for features that are zero in the padding."""

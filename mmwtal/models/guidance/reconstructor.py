@@ -136,14 +136,15 @@ class TextReconstructor(nn.Module):
         vocabulary_size: V.
         hidden_channels: Width of the transformer [TSM/VLC: 512].
         num_heads: [TSM/VLC: 4].
-        encoder_layers: Layers in which the video's snippets attend to each other [TSM/VLC: 3].
+        encoder_layers: Layers in which the video's snippets attend to each other [TSM/VLC: 3]; 0 for none.
         decoder_layers: Layers in which words attend to words and to the video [TSM/VLC: 3].
         dropout: Probability inside the transformer [CNM/CPL: 0.1].
         channel_dropout: Probability of dropping a channel of a whole video while training [ours: 0.3 in a prototype].
         noise: Standard deviation of the noise on the video while training, in units of a snippet's own [ours: 0.5 in a
             prototype]. Without the two the reconstructor knows its descriptions by heart.
         weighted: Which attention the mask weighs: 'cross', that of words to the video, which leaves one encoding of the
-            video for all masks [ours, the light setting]; 'both', that of snippets to each other as well [TSM/VLC].
+            video for all masks [ours, the light setting]; 'both', that of snippets to each other as well [TSM/VLC]. Of
+            a ``video`` that is seen as a 'mean' the mask weighs the mean in place of the former.
         video: What words see of the video: its 'snippets', one by one, or one 'mean' of them, weighted by the mask
             [ours]. Words that attend to snippets choose those that they need by themselves, so that it hardly matters
             how the mask weighs them; of a mean they see what the mask chose.
@@ -158,7 +159,7 @@ class TextReconstructor(nn.Module):
             unmasked ones, their positions with them, so that nothing is masked and there are no positions.
 
     Raises:
-        UserError: If the vocabulary has fewer than two entries.
+        UserError: If the vocabulary has fewer than two entries, or an option is about attention that there is not.
     """
 
     def __init__(
@@ -189,6 +190,11 @@ class TextReconstructor(nn.Module):
             raise UserError(
                 f'TextReconstructor: expected a vocabulary of at least 2 entries, found {vocabulary_size}; give '
                 'descriptions of the training videos to guidance.texts, or leave out guidance.csr'
+            )
+        if encoder_layers == 0 and (weighted == 'both' or causal_video):
+            raise UserError(
+                "TextReconstructor: weighted='both' and causal_video are about the attention between snippets, and with "
+                'encoder_layers=0 there is none; set encoder_layers=1 or more'
             )
         self.weighted = weighted
         self.video = video
@@ -281,8 +287,10 @@ def weighted_mean(tokens: Tensor, weights: Tensor, mask: Tensor) -> Tensor:
         weights: In [0, 1], (N, T).
         mask: Valid snippets, bool, (N, T).
     """
-    share = (weights + LEAST_WEIGHT) * mask
-    mean = (share / share.sum(dim=1, keepdim=True))[:, None] @ tokens
+    # The least weight is 0 in half precision, where a mask that is closed everywhere would give NaN.
+    share = (weights.to(torch.promote_types(weights.dtype, torch.float32)) + LEAST_WEIGHT) * mask
+    share = (share / share.sum(dim=1, keepdim=True)).to(tokens.dtype)
+    mean = share[:, None] @ tokens
     return F.layer_norm(mean, mean.shape[-1:])
 
 

@@ -116,7 +116,8 @@ class CSRLoss(nn.Module):
 
         Args:
             complete: N(a), (B,), with the reconstructor held fixed.
-            whole: N(1), (B,), with the reconstructor held fixed: it has no graph.
+            whole: N(1), (B,), with the reconstructor held fixed; it has a graph only where the mask generator also
+                filters the features.
             inverse: N(1 - a), (B,), likewise; needed where :attr:`needs_inverse`.
             described: bool, (B,).
         """

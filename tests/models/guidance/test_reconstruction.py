@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 
 from mmwtal.models.guidance.draws import uniform_draws
 from mmwtal.models.guidance.mask_generators import GaussianMask
-from mmwtal.models.guidance.reconstructor import TextReconstructor
+from mmwtal.models.guidance.reconstructor import TextReconstructor, weighted_mean
 from mmwtal.models.guidance.transformer import Attention, key_bias
 from mmwtal.models.guidance.word_masking import WordMasking
 from mmwtal.registry import MODELS
 from mmwtal.structures.text_batch import TextBatch
+from mmwtal.utils.errors import UserError
 
 from .guided import FEAT, TEXT, D, V, build_guidance, csr_config, made_batch, reconstructor
 
@@ -78,8 +79,7 @@ def test_a_word_changes_the_predictions_of_later_words_alone(model, scene, posit
 
 
 @torch.no_grad()
-@pytest.mark.parametrize('weighted', ['cross', 'both'])
-@pytest.mark.parametrize('layers', [0, 1])
+@pytest.mark.parametrize(('weighted', 'layers'), [('cross', 0), ('cross', 1), ('both', 1)])
 def test_a_snippet_of_no_weight_is_not_seen(scene, weighted, layers):
     torch.manual_seed(0)
     sizes = {'in_channels': D, 'text_channels': TEXT, 'vocabulary_size': V}
@@ -130,6 +130,23 @@ def test_of_a_mean_words_see_the_weighted_sum_alone(scene):
     torch.testing.assert_close(model.decode(words, replaced, memory.repeat(2, 1, 1), mask, masks), together)
     assert not torch.allclose(together[0], together[1])
     assert complete(model, words, replaced, values, mask, torch.zeros_like(weights)).isfinite().all()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16, torch.float32])
+def test_a_mask_that_is_closed_everywhere_sees_all_alike(dtype):
+    tokens = torch.randn(1, 4, 3, generator=torch.Generator().manual_seed(0)).to(dtype)
+    mask = torch.tensor([[True, True, True, False]])
+    closed, opened = (weighted_mean(tokens, torch.full((1, 4), level, dtype=dtype), mask) for level in (0.0, 1.0))
+    assert closed.isfinite().all()
+    torch.testing.assert_close(closed, opened)
+
+
+@pytest.mark.parametrize('options', [{'weighted': 'both'}, {'causal_video': True}])
+def test_options_about_attention_that_is_not_there_are_refused(options):
+    sizes = {'in_channels': D, 'text_channels': TEXT, 'vocabulary_size': V}
+    with pytest.raises(UserError, match='set encoder_layers=1 or more'):
+        MODELS.build({**reconstructor(encoder_layers=0, **options), **sizes})
 
 
 @torch.no_grad()

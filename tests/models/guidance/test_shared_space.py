@@ -75,6 +75,13 @@ def test_it_learns(matching, kind):
         assert 0 < parameter.grad.abs().max() < 100, name
 
 
+@torch.no_grad()
+@pytest.mark.parametrize('matching', ['direct', 'adapted', 'learned'])
+def test_the_attention_that_is_looked_at_is_the_one_of_training(matching):
+    ksm, batch = guidance_of(matching, centred=True).eval(), clip_batch()
+    assert torch.equal(ksm.attend(batch), ksm(batch).attn)
+
+
 @pytest.mark.parametrize('matching', ['direct', 'adapted'])
 def test_another_width_than_that_of_the_texts_is_refused(matching):
     with pytest.raises(UserError, match=f'of the width of the text vectors, {TEXT}, found 7 of the stream .clip.'):

@@ -193,7 +193,7 @@ class TextReconstructor(nn.Module):
             )
         if encoder_layers == 0 and (weighted == 'both' or causal_video):
             raise UserError(
-                "TextReconstructor: weighted='both' and causal_video are about the attention between snippets, and with "
+                "TextReconstructor: weighted='both' and causal_video are about attention between snippets, and with "
                 'encoder_layers=0 there is none; set encoder_layers=1 or more'
             )
         self.weighted = weighted

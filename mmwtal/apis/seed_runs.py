@@ -75,29 +75,44 @@ class SeedRun:
         Raises:
             UserError: If what is in the folder is not the result of this seed and config.
         """
-        file = self.folder / RESULT_NAME
-        if not file.is_file():
-            return None
-        found = read_runs(file)
-        best = 'best on' in found.facts['selection']
-        for what, ours, theirs in (
-            ('seed', self.seed, found.runs[0].seed),
-            ('hash of the config', config_sha256(cfg), found.origin.get('config_sha256')),
-            ('checkpoint selected on the test split', self.select_on_test, best),
-        ):
-            if ours != theirs:
-                raise UserError(
-                    f'{file}: is the result of another run: {what} is {theirs}, expected {ours}; delete the folder '
-                    f'{file.parent}, or choose another --work-dir'
-                )
-        iteration, last = found.runs[0].iteration, cfg.train_cfg.get('max_iters')
-        if not self.select_on_test and iteration != last:
-            # tools/test.py, called by hand, has scored an earlier checkpoint.
+        return finished_run(self.folder, cfg, seed=self.seed, select_on_test=self.select_on_test)
+
+
+def finished_run(folder: Path, cfg: Config, *, seed: int, select_on_test: bool) -> Run | None:
+    """Return the result in a run's folder, None where there is none yet.
+
+    Args:
+        folder: The run's folder.
+        cfg: The config as :func:`mmwtal.apis.settings.prepare_config` returns it.
+        seed: The seed.
+        select_on_test: Whether the checkpoint that is best on the test split is scored.
+
+    Raises:
+        UserError: If what is in the folder is not the result of this seed and config.
+    """
+    file = folder / RESULT_NAME
+    if not file.is_file():
+        return None
+    found = read_runs(file)
+    best = 'best on' in found.facts['selection']
+    for what, ours, theirs in (
+        ('seed', seed, found.runs[0].seed),
+        ('hash of the config', config_sha256(cfg), found.origin.get('config_sha256')),
+        ('checkpoint selected on the test split', select_on_test, best),
+    ):
+        if ours != theirs:
             raise UserError(
-                f'{file}: is the result of iteration {iteration}, not of the last, {last}; delete this file, and the '
-                'same command goes on training'
+                f'{file}: is the result of another run: {what} is {theirs}, expected {ours}; delete the folder '
+                f'{file.parent}, or choose another --work-dir'
             )
-        return found.runs[0]
+    iteration, last = found.runs[0].iteration, cfg.train_cfg.get('max_iters')
+    if not select_on_test and iteration != last:
+        # tools/test.py, called by hand, has scored an earlier checkpoint.
+        raise UserError(
+            f'{file}: is the result of iteration {iteration}, not of the last, {last}; delete this file, and the '
+            'same command goes on training'
+        )
+    return found.runs[0]
 
 
 def seed_folder(folder: Path, seed: int) -> Path:

@@ -177,7 +177,9 @@ def compare_runs(sets: Sequence[RunSet], *, allow: Collection[str] = ()) -> RunC
         if len(one.runs) == 1:
             remarks.append(f'{one.name} is one run: it has no standard deviation, and no interval can be stated')
     for one, difference in zip(sets[1:], differences, strict=True):
-        remarks += [*_unpaired(sets[0], one, difference), *_few(difference)]
+        remarks += _unpaired(sets[0], one, difference)
+        few = few_pairs_text(len(difference.seeds))
+        remarks += [f'{difference.name}: {few}'] if few is not None else []
     return RunComparison(
         sets=tuple(sets),
         tious=tuple(tious),
@@ -247,15 +249,14 @@ def _unpaired(first: RunSet, other: RunSet, difference: Difference) -> list[str]
     return []
 
 
-def _few(difference: Difference) -> list[str]:
-    pairs = len(difference.seeds)
+def few_pairs_text(pairs: int) -> str | None:
+    """Return what is to be said of an interval of so few pairs; None where they are enough, or there is no interval."""
     if not 1 < pairs < _ENOUGH_PAIRS:
-        return []
+        return None
     here, with_five = (student_t(CONFIDENCE, number - 1) for number in (pairs, 5))
-    return [
-        f'{difference.name}: an interval of {pairs} pairs says little: t is {here:.1f}, where five pairs have '
-        f'{with_five:.1f}; add seeds'
-    ]
+    return (
+        f'an interval of {pairs} pairs says little: t is {here:.1f}, where five pairs have {with_five:.1f}; add seeds'
+    )
 
 
 def _row(found: Spread, row: int) -> list[str]:

@@ -73,6 +73,7 @@ def run_jobs(
     environment: Mapping[str, str],
     report: Callable[[str], None],
     keep_open: Sequence[int] = (),
+    starting: Callable[[Job], None] | None = None,
     succeeded: Callable[[Job, Step, float], None] | None = None,
 ) -> list[Failure]:
     """Run jobs; one that fails does not stop the others.
@@ -86,6 +87,7 @@ def run_jobs(
         environment: Their environment variables.
         report: Takes a line of progress.
         keep_open: File descriptors that the children inherit, such as that of a lock.
+        starting: Takes each job before its first command is started.
         succeeded: Takes each command that succeeded, and the seconds that it took.
 
     Returns:
@@ -100,6 +102,8 @@ def run_jobs(
             while pending or running:
                 while pending and len(running) < at_once:
                     job = pending.pop(0)
+                    if starting is not None:
+                        starting(job)
                     running.append(_start(job, 0, environment, keep_open))
                     report(f'{job.name}: {job.steps[0].name}')
                 time.sleep(POLL_SECONDS)

@@ -54,7 +54,10 @@ def test_arms_take_over_what_they_extend(tmp_path: Path) -> None:
     assert plan.seeds_of(plan.arms['short'], 'develop') == (0, 1)
     assert plan.default_seeds == 'develop'
     [aim] = plan.aims
-    assert (aim.arms, aim.bases, aim.data, aim.of_bases) == (('dual',), ('one', 'two'), ('embedded', 'gym'), 2)
+    assert (aim.arms, aim.bases, aim.data, aim.of_bases) == (('dual',), ('one', 'two'), ('embedded', 'gym'), None)
+    # There is no config of the second base for the second data.
+    assert aim.places == (('embedded', 'one'), ('embedded', 'two'), ('gym', 'one'))
+    assert (aim.needed_on('embedded'), aim.needed_on('gym')) == (2, 1)
 
 
 def test_switches_make_an_arm_for_each_choice(tmp_path: Path) -> None:
@@ -116,8 +119,20 @@ def test_switches_make_an_arm_for_each_choice(tmp_path: Path) -> None:
         ({'aims': [{'aim': 'x', 'arm': 'dual', 'reference': 'base', 'above': '0'}]}, 'above: expected a number, found'),
         ({'aims': [{'aim': 'x', 'arm': 'dual', 'reference': 'base', 'share': 1}]}, 'share and ceiling go together'),
         (
-            {'aims': [{'aim': 'x', 'arm': 'dual', 'reference': 'base', 'above': 0, 'of_bases': 3}]},
-            'aims: 1: of_bases: expected 1 to 2, found 3',
+            {'aims': [{'aim': 'x', 'arm': 'dual', 'reference': 'base', 'above': 0, 'of_bases': 2}]},
+            'aims: 1: of_bases: expected 1 to 1, as many as there are on gym, found 2',
+        ),
+        (
+            {
+                'aims': [
+                    {'aim': 'x', 'arm': 'dual', 'reference': 'base', 'above': 0, 'of_bases': 3, 'data': ['embedded']}
+                ]
+            },
+            'aims: 1: of_bases: expected 1 to 2, as many as there are on embedded, found 3',
+        ),
+        (
+            {'aims': [{'aim': 'x', 'arm': 'dual', 'reference': 'short', 'above': 0, 'bases': ['one', 'two']}]},
+            'aims: 1: bases: one: does not have all of the arms dual, short',
         ),
         (
             {'aims': [{'aim': 'x', 'arm': 'dual', 'reference': 'short', 'above': 0, 'bases': ['one']}]},

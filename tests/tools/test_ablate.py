@@ -14,6 +14,7 @@ import yaml
 
 from mmwtal.apis.ablation.cells import make_cells
 from mmwtal.apis.ablation.read_plan import read_plan
+from mmwtal.apis.ablation.runs import write_data
 from mmwtal.apis.settings import prepare_config
 from mmwtal.datasets.synthetic import write_synthetic
 from mmwtal.engine.param_groups import ParamGroupConstructor
@@ -21,6 +22,7 @@ from mmwtal.registry import MODELS
 from mmwtal.utils.cli import run_tool
 from mmwtal.utils.config.digest import config_sha256
 from mmwtal.utils.config.options import add_cfg_options
+from mmwtal.utils.errors import UserError
 from mmwtal.utils.jobs import Failure, Job
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -94,12 +96,15 @@ class StandIn:
         self.broken: set[str] = set()
         self.interrupt_after: int | None = None
 
-    def __call__(self, jobs: list[Job], *, succeeded: Callable[..., None], **_: Any) -> list[Failure]:
+    def __call__(
+        self, jobs: list[Job], *, starting: Callable[[Job], None], succeeded: Callable[..., None], **_: Any
+    ) -> list[Failure]:
         failures = []
         for job in jobs:
             if self.interrupt_after is not None and len(self.jobs) == self.interrupt_after:
                 raise KeyboardInterrupt('by SIGINT')
             self.jobs.append(job)
+            starting(job)
             if job.name in self.broken:
                 job.log.write_text('error: out of memory\n')
                 failures.append(Failure(job=job, step='training', code=2))
@@ -202,32 +207,44 @@ def test_arms_of_a_seed_come_together_and_are_run_once(call: Call, runner: Stand
     assert len(runner.jobs) == 21
 
 
-def test_a_changed_plan_runs_what_is_new(call: Call, runner: StandIn) -> None:
+def test_a_changed_plan_runs_what_is_new(call: Call, runner: StandIn, tmp_path: Path) -> None:
     call('--only', 'co2net/*')
     assert len(runner.jobs) == 12
     arms = {name: dict(arm) for name, arm in PLAN['arms'].items() if name != 'ceiling'}
     arms['dual']['options'] = {'model.guidance.teaching.loss_weight': 1.0}
     arms['bare'] = arms.pop('base')  # renamed: its runs stay
-    FIGURES['co2net/again'] = FIGURES['co2net/dual']
     arms['again'] = {'extends': 'dual'}  # the same config: it shares the runs
+    FIGURES['co2net/again'] = FIGURES['co2net/dual']
     changed = {'arms': arms, 'references': ['bare'], 'aims': []}
-    call('--only', 'co2net/*', **changed)
+    said = call('--only', 'co2net/*', **changed)
     assert [job.name for job in runner.jobs[12:]] == [f'embedded/co2net/dual seed {seed}' for seed in range(3)]
+    # Runs that two arms share are counted once; those of um are missing.
+    report = (tmp_path / 'w/develop/report.md').read_text()
+    assert '- Runs: 9; versions' in report
+    assert 'training 18 s (9 runs)' in report
+    assert '**9 of 18 runs are missing**' in said
     call('--only', 'co2net/dual')
     assert len(runner.jobs) == 15
 
 
-def test_an_interrupted_plan_goes_on(call: Call, runner: StandIn, tmp_path: Path) -> None:
+def test_an_interrupted_plan_goes_on(
+    call: Call, runner: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     runner.interrupt_after = 5
+    # The code changes while the plan runs; each run notes that by which it was begun.
+    monkeypatch.setattr('mmwtal.apis.ablation.runs.package_sha256', lambda: f'code {len(runner.jobs)}')
     assert (
         call(code=130)
         .rstrip()
         .endswith(f'by SIGINT; 5 of 21 runs are finished in {tmp_path / "w"}; the same command goes on from there')
     )
     assert not (tmp_path / 'w' / 'develop' / 'report.md').exists()
+    assert len([*(tmp_path / 'w').rglob('ablation.json')]) == 5
     runner.interrupt_after = None
     assert '21 runs, 5 finished already, 16 to run' in call()
     assert len(runner.jobs) == 21
+    notes = [json.loads(file.read_text())['source'] for file in (tmp_path / 'w').rglob('ablation.json')]
+    assert sorted(notes) == sorted([f'code {number}'] for number in range(1, 22))
 
 
 def test_a_run_that_fails_does_not_stop_the_others(call: Call, runner: StandIn, tmp_path: Path) -> None:
@@ -254,9 +271,12 @@ def test_a_run_that_fails_does_not_stop_the_others(call: Call, runner: StandIn, 
 
 def test_the_report_has_the_figures_their_differences_and_the_aims(call: Call, tmp_path: Path) -> None:
     said = call('--seeds', 'develop')
+    assert said.endswith(f'runs, with checkpoints, predictions and logs: {tmp_path / "w" / "runs"}\n')
+    assert 'Note: an interval of 3 pairs says little: t is 4.3' in said
     report = (tmp_path / 'w/develop/report.md').read_text()
     for line in (
         '# A small plan',
+        'Note: an interval of 3 pairs says little: t is 4.3, where five pairs have 2.8; add seeds.',
         '| base | 3 | 32.00 ± 2.00 |  | +0.00 [-2.48, +2.48] |',
         '| dual | 3 | 37.00 ± 3.00 | +5.00 [+2.52, +7.48] | +5.00 [+0.03, +9.97] |',
         '| dual | 44.00 ± 3.00 | 24.00 ± 3.00 | 34.00 ± 3.00 |'.replace('44', '47')
@@ -286,6 +306,57 @@ def test_the_report_has_the_figures_their_differences_and_the_aims(call: Call, t
     assert cell['runs'][0]['mAP'] == [44, 24]
     assert cell['differences']['base']['low'] == pytest.approx([2.5159] * 3, abs=1e-3)
     assert {'config_sha256', 'versions', 'protocol_hash', 'selection'} <= cell.keys()
+
+
+def test_the_way_to_the_ceiling_is_that_of_seeds_that_both_have(call: Call, tmp_path: Path) -> None:
+    arms = {**PLAN['arms'], 'ceiling': {**PLAN['arms']['ceiling'], 'seeds': {'develop': '0-1'}}}
+    # Over the seeds 0 and 1 the arm gains 4.5, over all three 5; of 10 both times.
+    aims = [{**PLAN['aims'][5], 'share': share} for share in (0.45, 0.48)]
+    call('--only', 'co2net/*', arms=arms, aims=aims)
+    found = json.loads((tmp_path / 'w/develop/results.json').read_text())['aims']
+    assert [aim['verdict'] for aim in found] == ['met', 'missed']
+    figures = '+5.00 [+2.52, +7.48], 3 pairs; 45 % of the way to ceiling, +10.00, over the 2 seeds that both have'
+    assert found[0]['places'][0]['figures'] == figures
+    call('--only', 'co2net/*', arms={**arms, 'dual': {'variant': '_dual-prior', 'seeds': {'develop': '2'}}}, aims=aims)
+    [place] = json.loads((tmp_path / 'w/develop/results.json').read_text())['aims'][0]['places']
+    assert (place['verdict'], place['figures']) == ('not measured', '+6.00, 1 pair; ceiling: no runs of these seeds')
+
+
+def test_bases_are_counted_on_each_data(call: Call, data: Path, tmp_path: Path) -> None:
+    bases = {**PLAN['bases'], 'um': {**PLAN['bases']['um'], 'other': PLAN['bases']['um']['embedded']}}
+    arms = {name: PLAN['arms'][name] for name in ('base', 'dual')}
+    aim = {'aim': 'not much worse', 'arm': 'dual', 'reference': 'base', 'above': -2}
+    changes = {'data': {**PLAN['data'], 'other': None}, 'bases': bases, 'arms': arms, 'references': ['base']}
+    call('--data', f'other={data}', **changes, aims=[aim])
+    [aim] = json.loads((tmp_path / 'w/develop/results.json').read_text())['aims']
+    assert aim['verdict'] == 'met'
+    places = [('embedded', 'co2net'), ('embedded', 'um'), ('other', 'um')]
+    assert [(place['data'], place['base']) for place in aim['places']] == places
+    assert 'not much worse (2 of 2, 1 of 1 bases)' in (tmp_path / 'w/develop/report.md').read_text()
+
+
+@pytest.mark.parametrize(
+    ('file', 'keys', 'value', 'message'),
+    [
+        ('result.json', ('meta', 'seed'), 7, 'is the result of another run: seed is 7, expected 0'),
+        ('result.json', ('meta', 'config_sha256'), 'x', 'is the result of another run: hash of the config is x'),
+        ('result.json', ('meta', 'iteration'), 5, 'is the result of iteration 5, not of the last, 300'),
+        ('result.json', ('meta', 'selection', 'rule'), 'best on test', 'is the result of another run: checkpoint sel'),
+        ('ablation.json', ('data',), 'x', 'holds a run on other data than'),
+    ],
+)
+def test_results_of_another_run_are_in_no_table(
+    call: Call, tmp_path: Path, file: str, keys: tuple[str, ...], value: Any, message: str
+) -> None:
+    call('--only', 'um/base')
+    [path] = (tmp_path / 'w/runs').glob(f'embedded/um/base-*/seed_0/{file}')
+    content = json.loads(path.read_text())
+    owner = content
+    for key in keys[:-1]:
+        owner = owner[key]
+    owner[keys[-1]] = value
+    path.write_text(json.dumps(content))
+    assert message in call('--tables-only', code=2)
 
 
 def test_tables_are_made_again_without_running(call: Call, runner: StandIn, tmp_path: Path) -> None:
@@ -360,6 +431,27 @@ def test_the_embedded_dataset_is_written_where_it_is_missing(
         tool.main(args)
     assert written == [(tmp_path / 'w/data/embedded', False)]
     assert len(runner.jobs) == 3
+
+
+def test_only_the_tools_own_data_are_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = []
+    monkeypatch.setattr(
+        'mmwtal.apis.ablation.runs.write_synthetic', lambda root, **words: written.append((root, words))
+    )
+    file = tmp_path / 'plan.yml'
+    file.write_text(yaml.safe_dump(PLAN))
+    plan, own = read_plan(file), tmp_path / 'w' / 'data'
+    cells = [argparse.Namespace(data='embedded')]
+    full, empty, left = tmp_path / 'full', tmp_path / 'empty', own / 'embedded'
+    for folder in (full, empty, left):
+        folder.mkdir(parents=True)
+    for folder in (full, left):
+        (folder / 'kept.txt').write_text('of the user')
+    with pytest.raises(UserError, match=r'full has no annotations\.json, and is not empty'):
+        write_data(plan, cells, {'embedded': full}, own=own, report=str)
+    for folder in (empty, left):
+        write_data(plan, cells, {'embedded': folder}, own=own, report=str)
+    assert written == [(empty, {'overwrite': False}), (left, {'overwrite': True})]
 
 
 @pytest.mark.parametrize(

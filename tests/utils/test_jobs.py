@@ -26,6 +26,7 @@ def job(tmp_path: Path, name: str, *codes: str) -> Job:
 
 def test_steps_follow_each_other_and_a_failure_stops_its_job_alone(tmp_path: Path) -> None:
     lines: list[str] = []
+    begun: list[tuple[str, list[bool]]] = []
     failures = run_jobs(
         [
             job(tmp_path, 'bad', 'import sys; print("before"); sys.exit("broken")', 'print("never")'),
@@ -34,7 +35,12 @@ def test_steps_follow_each_other_and_a_failure_stops_its_job_alone(tmp_path: Pat
         at_once=1,
         environment={**ENVIRONMENT, 'GIVEN': 'word'},
         report=lines.append,
+        # Each job is told of before it begins, when the one before it has ended.
+        starting=lambda one: begun.append(
+            (one.name, [(tmp_path / f'{name}.txt').exists() for name in ('bad', 'good')])
+        ),
     )
+    assert begun == [('bad', [False, False]), ('good', [True, False])]
     [failure] = failures
     assert (failure.job.name, failure.step, failure.code) == ('bad', 'step 1', 1)
     bad, good = ((tmp_path / f'{name}.txt').read_text() for name in ('bad', 'good'))

@@ -86,7 +86,7 @@ def main(args: argparse.Namespace) -> None:
     failures: list[Failure] = []
     if not args.tables_only:
         with runs_lock(make_work_dir(work_dir), 'ablate.py') as lock:
-            write_data(plan, selected, roots, _say)
+            write_data(plan, selected, roots, own=work_dir / 'data', report=_say)
             runs = planned_runs(plan, selected, roots, repository=REPOSITORY)
             settings = {'tools': REPOSITORY / 'tools', 'jobs': args.jobs, 'threads': threads, 'lock': lock}
             try:
@@ -94,6 +94,7 @@ def main(args: argparse.Namespace) -> None:
             except KeyboardInterrupt as interrupt:
                 raise KeyboardInterrupt(_how_to_go_on(interrupt, runs, work_dir)) from None
     _report(plan, cells, chosen, out, command=_command(args, plan, chosen))
+    _say(f'runs, with checkpoints, predictions and logs: {work_dir / "runs"}')
     if failures:
         raise UserError('\n  '.join([f'{len(failures)} of {len(runs)} runs failed', *map(described_failure, failures)]))
 
@@ -160,7 +161,7 @@ def _report(plan: 'Plan', cells: Sequence['Cell'], chosen: str, folder: Path, *,
             print(f'\n{table.text()}')
     if report.verdicts:
         print(f'\n{report.aims_table().text()}')
-    print(*report.lacking(), sep='\n')
+    print('', *report.notes(), sep='\n')
     _write(folder / 'results.json', report.to_json())
     _write(folder / 'report.md', report.markdown())
 

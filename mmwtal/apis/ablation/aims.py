@@ -52,22 +52,17 @@ class AimVerdict:
 
 def judge(aim: Aim, results: Results) -> AimVerdict:
     """Return whether an aim is met."""
-    places = tuple(
-        _judge_place(aim, results, data, base)
-        for data in aim.data
-        for base in aim.bases
-        if all((data, base, arm) in results.cells for arm in aim.all_arms)
-    )
-    verdicts = {_of_data(aim, [place for place in places if place.data == data]) for data in aim.data}
+    places = tuple(_judge_place(aim, results, data, base) for data, base in aim.places)
+    verdicts = {_of_data([place for place in places if place.data == data], aim.needed_on(data)) for data in aim.data}
     whole: Verdict = 'missed' if 'missed' in verdicts else 'not measured' if 'not measured' in verdicts else 'met'
     return AimVerdict(aim=aim, verdict=whole, places=places)
 
 
-def _of_data(aim: Aim, places: list[PlaceVerdict]) -> Verdict:
+def _of_data(places: list[PlaceVerdict], needed: int) -> Verdict:
     met, open_ = (sum(place.verdict == verdict for place in places) for verdict in ('met', 'not measured'))
-    if met >= aim.of_bases:
+    if met >= needed:
         return 'met'
-    return 'not measured' if met + open_ >= aim.of_bases else 'missed'
+    return 'not measured' if met + open_ >= needed else 'missed'
 
 
 def _judge_place(aim: Aim, results: Results, data: str, base: str) -> PlaceVerdict:
@@ -81,7 +76,7 @@ def _judge_place(aim: Aim, results: Results, data: str, base: str) -> PlaceVerdi
     best = max(pairs, key=lambda arm: _mean(pairs[arm], column))
     holds, figures = _conditions(aim, pairs[best], column)
     if aim.ceiling is not None:
-        reached, told = _share(aim, results, data, base, pairs[best], column)
+        reached, told = _share(aim, results, data, base, best, column)
         holds = _all([holds, reached])
         figures = f'{figures}; {told}'
     if len(aim.arms) > 1:
@@ -115,19 +110,24 @@ def _conditions(aim: Aim, difference: Difference, column: int) -> tuple[bool | N
     return _all(holds), f'{interval_text(values, 0, column)}, {pairs_text(difference)}'
 
 
-def _share(
-    aim: Aim, results: Results, data: str, base: str, difference: Difference, column: int
-) -> tuple[bool | None, str]:
-    """Return whether the share of the way to the ceiling is reached, and the figures."""
+def _share(aim: Aim, results: Results, data: str, base: str, arm: str, column: int) -> tuple[bool | None, str]:
+    """Return whether the share of the way to the ceiling is reached, and the figures: of the seeds that all have."""
     assert aim.ceiling is not None
     assert aim.share is not None
-    top = results.difference(data, base, aim.ceiling, aim.reference)
-    if top is None:
-        return None, f'{aim.ceiling}: no runs'
-    way, gone = _mean(top, column), _mean(difference, column)
+    whole = [results.difference(data, base, name, aim.reference) for name in (arm, aim.ceiling)]
+    seeds = [set(one.seeds) if one is not None else set() for one in whole]
+    common = frozenset.intersection(*map(frozenset, seeds))
+    if not common:
+        return None, f'{aim.ceiling}: no runs of these seeds'
+    gone, way = (
+        _mean(one, column)
+        for name in (arm, aim.ceiling)
+        if (one := results.difference(data, base, name, aim.reference, seeds=common)) is not None
+    )
+    over = '' if seeds[0] == seeds[1] else f', over the {len(common)} seeds that both have'
     if way <= 0:
-        return False, f'{aim.ceiling} is {signed_text(way)} from {aim.reference}: it is no ceiling'
-    return gone >= aim.share * way, f'{100 * gone / way:.0f} % of the way to {aim.ceiling}, {signed_text(way)}'
+        return False, f'{aim.ceiling} is {signed_text(way)} from {aim.reference}{over}: it is no ceiling'
+    return gone >= aim.share * way, f'{100 * gone / way:.0f} % of the way to {aim.ceiling}, {signed_text(way)}{over}'
 
 
 def _all(holds: list[bool | None]) -> bool | None:

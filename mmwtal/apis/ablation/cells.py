@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -144,8 +144,6 @@ def _check_config(plan: Plan, cfg: Config) -> None:
 
 def _sharing_folders(cells: Sequence[Cell]) -> list[Cell]:
     """Let arms that are the same config for a base share their runs."""
-    from dataclasses import replace
-
     folders: dict[tuple[str, str, str], Path] = {}
     shared = []
     for cell in cells:

@@ -73,9 +73,8 @@ class Aim:
         text: The statement, for the reader.
         arms: The arm; of several the best by its mean.
         reference: The arm that it is compared with, paired by seed.
-        bases: The bases that it is about.
-        data: The data that it is about.
-        of_bases: How many of the bases must meet it, on each data; all by default.
+        places: Each data and base that it is about; all of its arms are run there.
+        of_bases: How many of the bases must meet it, on each data; None: all that it is about there.
         at_least: The mean difference is at least this.
         above: The mean difference is above this.
         lower_above: The lower end of the difference's interval is above this.
@@ -87,9 +86,8 @@ class Aim:
     text: str
     arms: tuple[str, ...]
     reference: str
-    bases: tuple[str, ...]
-    data: tuple[str, ...]
-    of_bases: int
+    places: tuple[tuple[str, str], ...]
+    of_bases: int | None = None
     at_least: float | None = None
     above: float | None = None
     lower_above: float | None = None
@@ -101,6 +99,24 @@ class Aim:
     def all_arms(self) -> tuple[str, ...]:
         """The arms whose figures it needs."""
         return tuple(dict.fromkeys([*self.arms, self.reference, *([self.ceiling] if self.ceiling else [])]))
+
+    @property
+    def data(self) -> tuple[str, ...]:
+        """The data that it is about."""
+        return tuple(dict.fromkeys(data for data, _ in self.places))
+
+    @property
+    def bases(self) -> tuple[str, ...]:
+        """The bases that it is about, on one data at least."""
+        return tuple(dict.fromkeys(base for _, base in self.places))
+
+    def bases_on(self, data: str) -> tuple[str, ...]:
+        """Return the bases that it is about on some data."""
+        return tuple(base for of, base in self.places if of == data)
+
+    def needed_on(self, data: str) -> int:
+        """Return how many of these must meet it."""
+        return len(self.bases_on(data)) if self.of_bases is None else self.of_bases
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,15 +36,24 @@ def aim_faults(entry: Any, content: Mapping[str, Any], arms: Mapping[str, Arm]) 
             found.append('no_lift: expected true, found false; leave it out')
     yield from found
     if not found:
-        aim = make_aim(entry, content, arms)
-        if not aim.bases or not aim.data:
-            yield f'no base and data have all of the arms {", ".join(aim.all_arms)}'
-        elif not 1 <= aim.of_bases <= len(aim.bases):
-            yield f'of_bases: expected 1 to {len(aim.bases)}, found {aim.of_bases}'
+        yield from _place_faults(entry, make_aim(entry, content, arms))
+
+
+def _place_faults(entry: Mapping[str, Any], aim: Aim) -> Iterator[str]:
+    together = f'all of the arms {", ".join(aim.all_arms)}'
+    if not aim.places:
+        yield f'no base and data have {together}'
+        return
+    for kind, kept in (('bases', aim.bases), ('data', aim.data)):
+        yield from (f'{kind}: {name}: does not have {together}' for name in entry.get(kind, []) if name not in kept)
+    fewest = min(aim.data, key=lambda data: len(aim.bases_on(data)))
+    count = len(aim.bases_on(fewest))
+    if aim.of_bases is not None and not 1 <= aim.of_bases <= count:
+        yield f'of_bases: expected 1 to {count}, as many as there are on {fewest}, found {aim.of_bases}'
 
 
 def make_aim(entry: Mapping[str, Any], content: Mapping[str, Any], arms: Mapping[str, Arm]) -> Aim:
-    """Return an aim; without bases or data of its own it is about all that all of its arms are run with.
+    """Return an aim; without bases or data of its own it is about all places where all of its arms are run.
 
     Args:
         entry: The aim.
@@ -52,17 +61,19 @@ def make_aim(entry: Mapping[str, Any], content: Mapping[str, Any], arms: Mapping
         arms: Its arms.
     """
     needed = [arms[name] for name in _named_arms(entry)]
-    bases, data = (
-        tuple(name for name in entry.get(kind, content[kind]) if all(name in getattr(arm, kind) for arm in needed))
-        for kind in ('bases', 'data')
+    bases, data = (dict.fromkeys(entry.get(kind, content[kind])) for kind in ('bases', 'data'))
+    places = tuple(
+        (of, base)
+        for of in data
+        for base in bases
+        if of in content['bases'][base] and all(of in arm.data and base in arm.bases for arm in needed)
     )
     return Aim(
         text=entry['aim'],
         arms=tuple(_own_arms(entry)),
         reference=entry['reference'],
-        bases=bases,
-        data=data,
-        of_bases=entry.get('of_bases', len(bases)),
+        places=places,
+        of_bases=entry.get('of_bases'),
         ceiling=entry.get('ceiling'),
         **{key: entry[key] for key in _CONDITIONS if key in entry},
     )

@@ -8,7 +8,8 @@ from mmwtal.apis.ablation.aims import AimVerdict, judge
 from mmwtal.apis.ablation.plan import Plan
 from mmwtal.apis.ablation.records import MEASURED
 from mmwtal.apis.ablation.results import CellResult, Results
-from mmwtal.evaluation.run_comparison import interval_text
+from mmwtal.apis.seed_runs import seed_folder
+from mmwtal.evaluation.run_comparison import few_pairs_text, interval_text
 from mmwtal.evaluation.runs import to_text
 from mmwtal.evaluation.statistics import CONFIDENCE, Spread
 from mmwtal.evaluation.tables import Table
@@ -50,7 +51,7 @@ class Report:
             f'{100 * CONFIDENCE:g} % interval.'
         )
         parts += [_MEASURED_ARE] if any(one.measured for one in self.results.cells.values()) else []
-        parts += self.lacking()
+        parts += self.notes()
         if self.verdicts:
             parts += ['## Aims', self.aims_table().markdown()]
         for data in dict.fromkeys(data for data, _, _ in self.results.tables()):
@@ -62,8 +63,10 @@ class Report:
         """Return a row for each aim and place."""
         rows = []
         for number, one in enumerate(self.verdicts, 1):
-            wanted = f' ({one.aim.of_bases} of {len(one.aim.bases)} bases)' if len(one.aim.bases) > 1 else ''
-            rows.append([str(number), f'{one.aim.text}{wanted}', one.verdict.upper(), ''])
+            aim = one.aim
+            counts = dict.fromkeys(f'{aim.needed_on(data)} of {len(aim.bases_on(data))}' for data in aim.data)
+            wanted = f' ({", ".join(counts)} bases)' if len(aim.bases) > 1 else ''
+            rows.append([str(number), f'{aim.text}{wanted}', one.verdict.upper(), ''])
             rows += [['', f'{place.data}, {place.base}', place.verdict, place.figures] for place in one.places]
         return Table(
             title='Each aim, and what it is on each data with each base',
@@ -108,14 +111,21 @@ class Report:
     def _metric(self) -> str:
         return 'average mAP' if self.plan.metric == 'average' else f'mAP at tIoU {self.plan.metric}'
 
-    def lacking(self) -> list[str]:
-        """Return what the reader must know of runs that are not there."""
-        lacking = [one for one in self.results.cells.values() if one.missing]
-        if not lacking:
-            return []
-        count = sum(len(one.missing) for one in lacking)
-        whole = sum(len(one.cell.seeds) for one in self.results.cells.values())
-        return [f'**{count} of {whole} runs are missing**; what stands below is of those that there are.']
+    def notes(self) -> list[str]:
+        """Return what the reader must know: of runs that are not there, of intervals that say little."""
+        cells = self.results.cells
+        # Arms that are the same config share their runs.
+        whole = {seed_folder(one.cell.folder, seed) for one in cells.values() for seed in one.cell.seeds}
+        lacking = {seed_folder(one.cell.folder, seed) for one in cells.values() for seed in one.missing}
+        notes = []
+        if lacking:
+            notes.append(
+                f'**{len(lacking)} of {len(whole)} runs are missing**; what is stated is of those that there are.'
+            )
+        references = self.plan.references
+        found = [self.results.difference(*place, name) for place in cells for name in references if name != place[2]]
+        few = (few_pairs_text(pairs) for pairs in sorted({len(one.seeds) for one in found if one is not None}))
+        return [*notes, *(f'Note: {text}.' for text in few if text is not None)]
 
     def _data(self, data: str) -> list[str]:
         cells = [one for of, _, found in self.results.tables() if of == data for one in found]
@@ -172,7 +182,12 @@ class Report:
 
     def _runs(self) -> list[str]:
         """Return by which code and versions, on how many threads and in what time the runs were made."""
-        records = [record for one in self.results.cells.values() for record in one.records.values()]
+        # By folder: arms that are the same config share their runs.
+        records = {
+            seed_folder(one.cell.folder, seed): record
+            for one in self.results.cells.values()
+            for seed, record in one.records.items()
+        }.values()
         sets = [one.runs for one in self.results.cells.values() if one.runs is not None]
         versions = dict.fromkeys(
             ', '.join(f'{name} {version}' for name, version in one.origin.get('versions', {}).items()) for one in sets
@@ -185,7 +200,7 @@ class Report:
                 seconds.setdefault(step, []).append(value)
         times = ', '.join(f'{step} {sum(values):.0f} s ({len(values)} runs)' for step, values in seconds.items())
         lines = [
-            f'- Runs: {sum(len(one.runs) for one in sets)}; versions: {"; ".join(versions) or "none"}.',
+            f'- Runs: {len(records)}; versions: {"; ".join(versions) or "none"}.',
             f"- Hash of mmwtal's own code when a run was begun or continued: {', '.join(sources) or 'none'}.",
             f'- Time: {times or "not noted"}; threads of a run: {", ".join(threads) or "none"}.',
         ]

@@ -19,6 +19,7 @@ from mmwtal.apis.ablation.records import (
 from mmwtal.apis.seed_runs import SeedRun
 from mmwtal.datasets.synthetic import write_synthetic
 from mmwtal.utils.config.digest import package_sha256
+from mmwtal.utils.errors import UserError
 from mmwtal.utils.jobs import Failure, Job, Step, run_jobs
 from mmwtal.utils.run_options import child_environment
 
@@ -87,19 +88,33 @@ def planned_runs(plan: Plan, cells: Sequence[Cell], roots: Mapping[str, Path], *
     return list(runs.values())
 
 
-def write_data(plan: Plan, cells: Sequence[Cell], roots: Mapping[str, Path], report: Callable[[str], None]) -> None:
+def write_data(
+    plan: Plan, cells: Sequence[Cell], roots: Mapping[str, Path], *, own: Path, report: Callable[[str], None]
+) -> None:
     """Write the data that have a recipe and that cells need, where they are missing.
 
     Args:
         plan: The plan.
         cells: The cells.
         roots: The data roots by name.
+        own: Holds those that the user does not name; what was left there by an interrupted writing is replaced.
         report: Takes a line of progress.
+
+    Raises:
+        UserError: If a folder that the user names holds something, but no data root.
     """
     for name in dict.fromkeys(cell.data for cell in cells):
-        if plan.data[name].recipe == 'embedded' and not (roots[name] / 'annotations.json').is_file():
-            report(f'data {name}: writing the embedded dataset to {roots[name]}')
-            write_synthetic(roots[name], overwrite=roots[name].exists())
+        root = roots[name]
+        if plan.data[name].recipe != 'embedded' or (root / 'annotations.json').is_file():
+            continue
+        replaced = root.is_dir() and any(root.iterdir())
+        if replaced and root.resolve() != (own / name).resolve():
+            raise UserError(
+                f'data {name}: {root} has no annotations.json, and is not empty, so that nothing is written there; '
+                'give a data root, or an empty folder'
+            )
+        report(f'data {name}: writing the embedded dataset to {root}')
+        write_synthetic(root, overwrite=replaced)
 
 
 def carry_out(
@@ -137,17 +152,22 @@ def carry_out(
         check_data(read_record(one.run.folder), one.run.folder, data[one.cell.data])
     waiting = [one for one in runs if not one.finished]
     report(f'{len(runs)} runs, {len(runs) - len(waiting)} finished already, {len(waiting)} to run')
-    source = package_sha256()
-    for one in waiting:
+    by_folder = {one.run.folder: one for one in waiting}
+
+    def begin(job: Job) -> None:
+        one = by_folder[job.log.parent]
         one.run.folder.mkdir(parents=True, exist_ok=True)
         if not one.trained:
             forget_measured(one.run.folder)
-        begin_record(one.run.folder, data=data[one.cell.data], source=source, threads=threads)
+        # The code as it is now, not as it was when the plan was begun: the child imports it now.
+        begin_record(one.run.folder, data=data[one.cell.data], source=package_sha256(), threads=threads)
+
     return run_jobs(
         [one.job(plan, tools) for one in waiting],
         at_once=jobs,
         environment=child_environment(threads),
         report=report,
         keep_open=(lock,),
+        starting=begin,
         succeeded=lambda job, step, seconds: add_seconds(job.log.parent, step.name, seconds),
     )

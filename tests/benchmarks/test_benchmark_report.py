@@ -1,6 +1,6 @@
 import pytest
 
-from benchmarks import breakdown_report
+from benchmarks import breakdown_report, guidance_cost
 from benchmarks.report import add_statistics, to_markdown
 from benchmarks.store import load_rows
 
@@ -82,7 +82,8 @@ def test_memory_notes_and_waiting():
 def test_the_stored_tables_are_those_of_the_stored_measurements(repo_root):
     stored = sorted((repo_root / 'benchmarks' / 'results').glob('*.json'))
     assert stored
+    renders = {'breakdown': breakdown_report.to_markdown, 'guidance': guidance_cost.to_markdown, 'cpu': to_markdown}
     for path in stored:
         rows = load_rows(path)
-        render = to_markdown if 'sides' in rows[0] else breakdown_report.to_markdown
+        render = renders[path.name.split('-')[0]]
         assert path.with_suffix('.md').read_text(encoding='utf-8') == render(rows)

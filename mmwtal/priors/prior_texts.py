@@ -31,6 +31,7 @@ from mmwtal.priors.worded import WordedText, to_words
 from mmwtal.registry import GUIDANCE_TEXTS, TEXT_ENCODERS, build_module
 from mmwtal.structures.text_batch import TextBatch
 from mmwtal.utils.errors import UserError
+from mmwtal.utils.scatter import scatter
 
 
 @GUIDANCE_TEXTS.register_module()
@@ -250,8 +251,8 @@ class PriorTexts:
 
     def _draw(self, candidates: Tensor, rows: Tensor, seed: int, iteration: int) -> Tensor:
         """Return one of each video's candidates, (B, C), chosen by a hash of seed, iteration and video id."""
-        moment = _mix(np.array([seed % 2**64], dtype=np.uint64)) + np.array([iteration % 2**64], dtype=np.uint64)
-        drawn = _mix(self._hashes[rows.numpy()] ^ _mix(moment))
+        moment = scatter(np.array([seed % 2**64], dtype=np.uint64)) + np.array([iteration % 2**64], dtype=np.uint64)
+        drawn = scatter(self._hashes[rows.numpy()] ^ scatter(moment))
         counts = candidates.sum(dim=1)
         nth = torch.from_numpy((drawn % counts.clamp(min=1).numpy().astype(np.uint64)).astype(np.int64))
         return (candidates & (candidates.cumsum(dim=1) == nth[:, None] + 1)).int().argmax(dim=1)
@@ -285,11 +286,3 @@ def _mean_by_class(classes: Tensor, has_key: Tensor, texts: EncodedTexts) -> Ten
 def _at(table: Tensor, columns: Tensor) -> Tensor:
     """Return one entry of each row."""
     return table.gather(1, columns[:, None])[:, 0]
-
-
-def _mix(values: np.ndarray) -> np.ndarray:
-    """Scatter 64-bit numbers (Steele et al., SplitMix, OOPSLA 2014)."""
-    values = values + np.uint64(0x9E3779B97F4A7C15)
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))

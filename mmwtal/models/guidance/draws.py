@@ -8,24 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-# Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014: the finaliser of SplitMix64.
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-_STEPS = ((np.uint64(30), np.uint64(0xBF58476D1CE4E5B9)), (np.uint64(27), np.uint64(0x94D049BB133111EB)))
-_LAST = np.uint64(31)
+from mmwtal.utils.scatter import scatter
 
 
 @functools.cache
 def _name_hash(video_id: str) -> int:
     name = video_id.encode()
     return zlib.crc32(name) << 32 | zlib.adler32(name)
-
-
-def _mix(values: np.ndarray) -> np.ndarray:
-    with np.errstate(over='ignore'):  # modulo 2 ** 64 is meant
-        values = values + _GOLDEN
-        for shift, factor in _STEPS:
-            values = (values ^ (values >> shift)) * factor
-        return values ^ (values >> _LAST)
 
 
 def uniform_draws(video_ids: Sequence[str], count: int, *, seed: int, iteration: int) -> Tensor:
@@ -43,7 +32,7 @@ def uniform_draws(video_ids: Sequence[str], count: int, *, seed: int, iteration:
     Returns:
         float64, (B, L).
     """
-    key = _mix(_mix(np.array([seed], dtype=np.uint64)) ^ np.uint64(iteration))
-    videos = _mix(np.array([_name_hash(video_id) for video_id in video_ids], dtype=np.uint64) ^ key)
-    bits = _mix(videos[:, None] ^ _mix(np.arange(count, dtype=np.uint64))[None])
+    key = scatter(scatter(np.array([seed], dtype=np.uint64)) ^ np.uint64(iteration))
+    videos = scatter(np.array([_name_hash(video_id) for video_id in video_ids], dtype=np.uint64) ^ key)
+    bits = scatter(videos[:, None] ^ scatter(np.arange(count, dtype=np.uint64))[None])
     return torch.from_numpy(((bits >> np.uint64(11)).astype(np.float64) + 0.5) / 2.0**53)

@@ -45,7 +45,7 @@ $(RUNTIME): requirements/runtime.txt setup.py
 	$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(TESTS): requirements/tests.txt requirements/features.txt requirements/hdf5.txt requirements/text.txt $(RUNTIME)
+$(TESTS): requirements/tests.txt requirements/features.txt requirements/hdf5.txt requirements/text.txt requirements/priors.txt requirements/scale.txt $(RUNTIME)
 	$(PIP) -r requirements/runtime.txt -r requirements/tests.txt
 	@touch $@
 

@@ -2,16 +2,16 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from dataclasses import dataclass, field
+from typing import Any, get_args
 
 from mmwtal.formats.annotations import video_id_problem
 from mmwtal.formats.findings import shown
+from mmwtal.offline.job import State
 from mmwtal.priors.lemmas import lemmas_of
 from mmwtal.utils.json_file import JsonObject, json_type
 from mmwtal.utils.words import split_words
 
-State = Literal['ok', 'failed', 'refused', 'quarantined']
 _TEXT_KEYS = ('key', 'complete', 'key_words')
 # Far beyond any description: a file that was pasted into a field is seen here.
 _LONGEST = {'key': 1_000, 'complete': 20_000, 'key_words': 100}
@@ -47,6 +47,8 @@ class PriorRecord:
         source: Where it comes from: ``import``, the name of a model, ...
         state: ``ok``, ``failed``, ``refused`` or ``quarantined`` (a video that repeatedly ended its worker).
         reason: Why, where it is not ``ok``.
+        faults: Why one of ``key`` and ``complete`` is empty, where the other came about and the state is ``ok``.
+        details: How the text came about, for people and for ``show``: prompts, times of frames, spans, ...
     """
 
     video: str
@@ -55,12 +57,15 @@ class PriorRecord:
     source: str
     state: State = 'ok'
     reason: str = ''
+    faults: Mapping[str, str] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as the store writes it."""
         text = {'key': [*self.text.key], 'complete': self.text.complete, 'key_words': [*self.text.key_words]}
         record = {'video': self.video, 'label': self.label, **text, 'source': self.source, 'state': self.state}
-        return {**record, 'reason': self.reason} if self.reason else record
+        more = {'reason': self.reason, 'faults': dict(self.faults), 'details': dict(self.details)}
+        return {**record, **{name: value for name, value in more.items() if value}}
 
 
 def parse_text(value: object) -> tuple[PriorText, list[str]]:
@@ -116,15 +121,19 @@ def parse_record(value: object) -> tuple[PriorRecord | None, list[str]]:
         problems.append(f'"state" must be one of {", ".join(get_args(State))}, found {state!r:.60}')
     if not isinstance(reason, str):
         problems.append(f'"reason" must be a string, found {json_type(reason)}')
+    faults, details = value.get('faults', {}), value.get('details', {})
+    for name, found in (('faults', faults), ('details', details)):
+        if not isinstance(found, dict):
+            problems.append(f'"{name}" must be an object, found {json_type(found)}')
     # A record states all parts of its text; those of which nothing is said are empty.
     text = PriorText()
     if state == 'ok':
-        text, faults = parse_text({key: value[key] for key in _TEXT_KEYS if value.get(key)})
-        problems += faults
+        text, wrong = parse_text({key: value[key] for key in _TEXT_KEYS if value.get(key)})
+        problems += wrong
     if problems:
         return None, problems
-    fields = dict(video=value['video'], label=value['label'], source=value['source'], state=state, reason=reason)
-    return PriorRecord(text=text, **fields), []
+    fields = {name: value[name] for name in ('video', 'label', 'source')}
+    return PriorRecord(text=text, state=state, reason=reason, faults=faults, details=details, **fields), []
 
 
 def absent_key_words(complete: str, key_words: Sequence[str]) -> list[str]:

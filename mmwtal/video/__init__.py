@@ -1,0 +1,1 @@
+"""Reading videos by their time stamps."""

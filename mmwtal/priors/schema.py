@@ -132,8 +132,8 @@ def parse_record(value: object) -> tuple[PriorRecord | None, list[str]]:
         problems += wrong
     if problems:
         return None, problems
-    fields = {name: value[name] for name in ('video', 'label', 'source')}
-    return PriorRecord(text=text, state=state, reason=reason, faults=faults, details=details, **fields), []
+    fields = {name: value[name] for name in ('video', 'label', 'source', 'state')}
+    return PriorRecord(text=text, reason=reason, faults=faults, details=details, **fields), []
 
 
 def absent_key_words(complete: str, key_words: Sequence[str]) -> list[str]:

@@ -5,17 +5,16 @@ import io
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from mmwtal.priors.engines.base import Clip, Reply, Request, RequestFailed, RequestTooLarge
+from mmwtal.priors.engines.media import Media, time_stamp
 from mmwtal.priors.engines.structured import Grammars
 from mmwtal.utils.compat import usable_torchvision
 from mmwtal.utils.errors import UserError
 from mmwtal.utils.extras import require
-
-Media = Literal['video', 'frames']
 
 # Time stamps are given to processors in these parts of a second, as the numbers of frames at this rate: exact for every
 # video, of variable rate too.
@@ -141,11 +140,6 @@ class LoadedModel:
             # The template wrote the token that the tokenizer would put before it.
             media['add_special_tokens'] = False
         return self._processor(text=[text], return_tensors='pt', **media, **self._settings.processor_options)
-
-
-def time_stamp(time: float) -> str:
-    """Return the text that stands before a frame: when it is seen, in the form of Qwen3-VL."""
-    return f'<{time:.1f} seconds>'
 
 
 def _picture(jpeg: bytes) -> np.ndarray:

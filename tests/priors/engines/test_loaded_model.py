@@ -10,7 +10,8 @@ import pydantic
 import pytest
 
 from mmwtal.priors.engines.base import RequestFailed, RequestTooLarge
-from mmwtal.priors.engines.loaded_model import LoadedModel, Media, ModelSettings
+from mmwtal.priors.engines.loaded_model import LoadedModel, ModelSettings
+from mmwtal.priors.engines.media import Media
 from mmwtal.priors.patterns import SENTENCE, WORD
 from mmwtal.priors.tiny_mllm import Family, write_tiny_mllm
 from mmwtal.utils.errors import UserError

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from mmwtal.registry import TEXT_ENCODERS
-from mmwtal.text_encoders.base import BaseTextEncoder, content_digest
+from mmwtal.text_encoders.base import BaseTextEncoder
 from mmwtal.text_encoders.static_vectors import StaticVectors, random_vector
 from mmwtal.utils.errors import UserError
+from mmwtal.utils.files import content_digest
 
 VECTORS = {
     'high': [1, 0],

@@ -36,9 +36,12 @@ def server():
 def pauses(monkeypatch):
     """The pauses that would have been made."""
     made = []
+    real = asyncio.sleep
 
     async def pause(seconds):
-        made.append(seconds)
+        if seconds:
+            made.append(seconds)
+        await real(0)
 
     monkeypatch.setattr(openai_compatible.asyncio, 'sleep', pause)
     return made

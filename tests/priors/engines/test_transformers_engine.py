@@ -126,14 +126,15 @@ def test_the_identity_of_a_folder_is_what_it_holds(tiny_mllm, tmp_path):
 
 
 def test_the_identity_of_a_name_is_its_revision():
-    engine = Transformers(model='Qwen/Qwen3-VL-8B-Instruct', revision='abc', media='frames', processor_options={'a': 1})
+    options = {'images_kwargs': {'crop_to_patches': False}}
+    engine = Transformers(model='Qwen/Qwen3-VL-8B-Instruct', revision='abc', media='frames', processor_options=options)
     assert engine.identity == {
         'engine': 'Transformers',
         'model': 'Qwen/Qwen3-VL-8B-Instruct',
         'revision': 'abc',
         'dtype': 'auto',
         'media': 'frames',
-        'processor_options': {'a': 1},
+        'processor_options': options,
     }
     assert json.dumps(engine.identity)
 
@@ -144,6 +145,7 @@ def test_the_identity_of_a_name_is_its_revision():
         ({'media': 'audio'}, 'media of Transformers must be one of'),
         ({'concurrency': 0}, 'concurrency >= 1'),
         ({'timeout': 0}, 'timeout above 0'),
+        ({'processor_options': {'size': 3}}, "takes .'images_kwargs', 'videos_kwargs'., found 'size'"),
         ({'model': '/no/such/folder'}, 'model /no/such/folder of Transformers is no folder'),
         ({'model': Path('./nothing')}, None),
     ],

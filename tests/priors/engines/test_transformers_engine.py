@@ -16,7 +16,7 @@ from mmwtal.priors.engines.transformers_engine import Transformers
 from mmwtal.registry import MLLM_ENGINES
 from mmwtal.utils.errors import UserError
 
-from .tiny_clips import clip, request
+from .tiny_clips import SHORT, clip, request
 
 pytest.importorskip('xgrammar')
 
@@ -56,14 +56,14 @@ def test_a_model_whose_process_dies(tiny_mllm):
     async def session():
         await engine.open()
         try:
-            reply = await engine.ask(request())
+            reply = await engine.ask(request(schema=SHORT))
             for worker in engine._pool._workers:
                 worker._process.kill()
                 worker._process.join()
             with pytest.raises(WorkerDied, match='model qwen3_vl died'):
                 await engine.ask(request())
             assert await engine.healthy()
-            assert await engine.ask(request()) == reply
+            assert await engine.ask(request(schema=SHORT)) == reply
         finally:
             await engine.close()
 

@@ -19,6 +19,8 @@ SCHEMA = {
     'required': ['label', 'visible', 'verbs', 'steps'],
 }
 
+SHORT = {'type': 'object', 'properties': {'visible': {'type': 'boolean'}}, 'required': ['visible']}
+
 
 def jpeg(colour: int = 0, size: tuple[int, int] = (64, 48)) -> bytes:
     out = io.BytesIO()

@@ -74,17 +74,7 @@ class Dialogue:
         """What the texts depend on, as JSON can hold it: part of the fingerprint of a job."""
         asked = ['system', *self.parts, *(['join'] if 'complete' in self.parts else []), 'reask']
         windows = ('one_pass_seconds', 'window_seconds', 'overlap_seconds', 'max_windows_described')
-        names = (
-            'label_prior',
-            'spans',
-            *windows,
-            'fps',
-            'max_frames',
-            'short_side',
-            'max_tokens',
-            'temperature',
-            'seed',
-        )
+        sampling = ('fps', 'max_frames', 'short_side', 'max_tokens', 'temperature', 'seed')
         return {
             'version': _VERSION,
             'prompts': {purpose: self.texts[purpose].identity for purpose in asked},

@@ -12,10 +12,9 @@ from typing import Any
 
 from mmwtal.formats.annotations import AnnotationSet
 from mmwtal.formats.findings import shown
-from mmwtal.priors.joining import distinct
 from mmwtal.priors.lemmas import lemmas_of
 from mmwtal.priors.schema import PriorRecord, parse_text
-from mmwtal.priors.sentences import as_sentence
+from mmwtal.priors.sentences import as_sentence, distinct
 from mmwtal.priors.store import PriorStore, cut
 from mmwtal.priors.texts_file import ImportedTexts, import_records
 from mmwtal.utils.errors import UserError

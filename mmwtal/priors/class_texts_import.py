@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmwtal.formats.findings import shown
-from mmwtal.priors.joining import distinct
 from mmwtal.priors.lemmas import lemmas_of
 from mmwtal.priors.schema import PriorText, absent_key_words, parse_text
-from mmwtal.priors.sentences import as_sentence, clean
+from mmwtal.priors.sentences import as_sentence, clean, distinct
 from mmwtal.priors.store import cut
 from mmwtal.utils.errors import UserError
 from mmwtal.utils.files import write_atomically

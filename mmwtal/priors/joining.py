@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mmwtal.priors.answers import LocatedAction, SeenAction, Span
-from mmwtal.utils.words import is_mark, split_words
+from mmwtal.priors.sentences import distinct
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,20 +62,8 @@ def merge_spans(windows: Iterable[Sequence[Span]]) -> tuple[tuple[float, float],
     return tuple(united)
 
 
-def distinct(texts: Iterable[str]) -> tuple[str, ...]:
-    """Return texts without those that have the words of an earlier one, whatever their case and marks."""
-    found: dict[tuple[str, ...], str] = {}
-    for text in texts:
-        found.setdefault(_words(text), text)
-    return tuple(found.values())
-
-
 def evenly_chosen(count: int, most: int) -> list[int]:
     """Return the numbers of at most ``most`` of ``count`` things, the first and the last among them."""
     if count <= most:
         return list(range(count))
     return [0] if most == 1 else [round(n * (count - 1) / (most - 1)) for n in range(most)]
-
-
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(word.lower() for word in split_words(text) if not is_mark(word))

@@ -1,4 +1,6 @@
-"""Mending the layout of sentences that people or chat models wrote; their words stay as they are."""
+"""Sentences: mending the layout of those that people or chat models wrote, and telling which are alike."""
+
+from collections.abc import Iterable
 
 from mmwtal.utils.words import is_mark, split_words
 
@@ -22,3 +24,15 @@ def as_sentence(text: str) -> str:
     if all(is_mark(word) for word in split_words(line)):
         return ''
     return line[0].upper() + line[1:] + ('' if line.rstrip(_CLOSING).endswith(_ENDS) else '.')
+
+
+def distinct(texts: Iterable[str]) -> tuple[str, ...]:
+    """Return texts without those that have the words of an earlier one, whatever their case and marks."""
+    found: dict[tuple[str, ...], str] = {}
+    for text in texts:
+        found.setdefault(_words(text), text)
+    return tuple(found.values())
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.lower() for word in split_words(text) if not is_mark(word))

@@ -22,9 +22,9 @@ from mmwtal.priors.answers import (
     read_answer,
 )
 from mmwtal.priors.class_mentions import ClassMentions
-from mmwtal.priors.joining import distinct
 from mmwtal.priors.lemmas import lemmas_of
 from mmwtal.priors.schema import absent_key_words
+from mmwtal.priors.sentences import distinct
 from mmwtal.priors.wording import says_only_the_name, wording_problem
 from mmwtal.utils.json_file import JsonObject
 from mmwtal.utils.words import split_words, words_of_name

@@ -7,6 +7,7 @@ import pytest
 from mmwtal.formats.annotations import read_annotations
 from mmwtal.priors.captions import import_captions, read_captions
 from mmwtal.priors.store import PriorStore
+from mmwtal.priors.store_check import check_store
 from mmwtal.utils.errors import UserError
 
 CAPTIONS = {
@@ -98,3 +99,11 @@ def test_the_released_captions(shared_data):
     assert (len(records), counts.without_captions, counts.out_of_order) == (10_003, 15, 245)
     assert all(record.text.complete.isprintable() and '  ' not in record.text.complete for record in records)
     assert 0.5 < sum(bool(record.text.key_words) for record in records) / len(records) < 0.9
+    report = check_store({(one.video, one.label): one for one in records[::10]}, annotations=annotations)
+    assert report.complete_lengths is not None
+    assert 40 < report.complete_lengths.mean < 60
+    assert report.absent_key_words == 0
+    assert len(report.classes) == 200
+    # People name another class of the two hundred in few captions; very many talk about the video.
+    assert 0 < sum(report.naming_others.values()) < 0.06 * report.records
+    assert 0.3 < report.faulty / report.records < 0.6

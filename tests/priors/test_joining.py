@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmwtal.priors.answers import LocatedAction, SeenAction, Span
-from mmwtal.priors.joining import distinct, evenly_chosen, merge_actions, merge_spans
+from mmwtal.priors.joining import evenly_chosen, merge_actions, merge_spans
+from mmwtal.priors.sentences import distinct
 
 COMMON = {'label': 'high jump', 'visible': True, 'verbs': ['arch', 'fall'], 'objects': ['bar']}
 

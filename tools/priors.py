@@ -17,6 +17,7 @@ from typing import Any, get_args
 from mmwtal.formats.annotations import AnnotationSet, read_annotations
 from mmwtal.formats.findings import shown
 from mmwtal.offline.job import State
+from mmwtal.offline.manifest import MANIFEST_NAME
 from mmwtal.priors.store import STORE_NAME, PriorStore
 from mmwtal.utils.cli import run_tool
 from mmwtal.utils.config.options import add_cfg_options
@@ -24,6 +25,8 @@ from mmwtal.utils.errors import UserError
 from mmwtal.utils.run_options import positive_number_word
 
 _SHOWN = 10
+# Commands that begin a store; the others need one.
+_BEGINNING = ('plan', 'import', 'import-captions')
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -131,13 +134,13 @@ def _plan(args: argparse.Namespace) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
+    from mmwtal.apis.prior_jobs import need_plan
     from mmwtal.offline.folder import run_folder
-    from mmwtal.offline.plan import read_plan
     from mmwtal.offline.progress import counted
     from mmwtal.offline.shards import Shard
 
     folder, job = _folder(args), _job(args)
-    plan = read_plan(folder, args.videos)
+    plan = need_plan(folder, args.videos)
     again = frozenset(args.states) if args.command == 'retry' else frozenset()
     if args.ray:
         from mmwtal.offline.ray_runner import run_on_ray
@@ -259,7 +262,10 @@ def _list(what: str, lines: Sequence[str]) -> None:
 def _folder(args: argparse.Namespace) -> Path:
     if args.out is None and args.data_root is None:
         raise UserError('name the store with --out, or the data root with --data-root')
-    return args.data_root / STORE_NAME if args.out is None else args.out
+    folder = args.data_root / STORE_NAME if args.out is None else args.out
+    if args.command not in _BEGINNING and not (folder / MANIFEST_NAME).exists():
+        raise UserError(f'there is no prior store at {folder}: begin one with tools/priors.py plan or import')
+    return folder
 
 
 def _annotations(args: argparse.Namespace) -> AnnotationSet | None:

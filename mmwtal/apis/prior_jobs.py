@@ -42,8 +42,8 @@ def begin_plan(job: PriorGeneration, folder: Path, videos: Path, *, workers: int
     known = None
     if overwrite:
         store.clear()
-    elif (folder / PLAN_NAME).exists():
-        known = read_plan(folder, videos)
+    else:
+        known = plan_of(folder, videos)
     store.begin(job.identity)
     plan = plan_videos(
         videos,
@@ -58,9 +58,21 @@ def begin_plan(job: PriorGeneration, folder: Path, videos: Path, *, workers: int
     return plan
 
 
-def plan_of(folder: Path) -> Plan | None:
-    """Return the plan of a store, None for one that was imported."""
-    return read_plan(folder) if (folder / PLAN_NAME).exists() else None
+def plan_of(folder: Path, videos: Path | None = None) -> Plan | None:
+    """Return the plan of a store, None for one that was imported; ``videos`` is where its files are on this machine."""
+    return read_plan(folder, videos) if (folder / PLAN_NAME).exists() else None
+
+
+def need_plan(folder: Path, videos: Path | None = None) -> Plan:
+    """Return the plan of a store; see :func:`plan_of`.
+
+    Raises:
+        UserError: If there is none.
+    """
+    plan = plan_of(folder, videos)
+    if plan is None:
+        raise UserError(f'{folder} has no plan: make it with tools/priors.py plan CONFIG --videos FOLDER and the same store')
+    return plan
 
 
 def draw_video(folder: Path, video: str, path: Path, *, videos: Path | None = None) -> None:
@@ -75,10 +87,8 @@ def draw_video(folder: Path, video: str, path: Path, *, videos: Path | None = No
     Raises:
         UserError: If the store knows nothing of the video, or it cannot be read.
     """
-    from mmwtal.visualization.prior_picture import draw_prior
-
     records = [record for record in PriorStore(folder).read().values() if record.video == video]
-    plan = plan_of(folder) if videos is None else read_plan(folder, videos)
+    plan = plan_of(folder, videos)
     if plan is None:
         raise UserError(f'{folder} has no plan: its texts were imported, and no video was asked about')
     entries = {entry.video: entry for entry in plan.entries}
@@ -93,6 +103,9 @@ def draw_video(folder: Path, video: str, path: Path, *, videos: Path | None = No
         read = read_frames(entry.path, times, short_side=_SHORT_SIDE)
     except VideoError as error:
         raise UserError(f'{error}; --videos names the folder of videos on this machine') from None
+    # Imported here: matplotlib takes its time, and only a picture needs it.
+    from mmwtal.visualization.prior_picture import draw_prior
+
     draw_prior(
         path, video=video, duration=entry.duration, times=times, frames=list(read.frames), records=records
     )

@@ -25,7 +25,7 @@ class ProbedVideo:
     Args:
         path: The file.
         duration: Seconds from the first frame that decodes to the end of the last one, from presentation time stamps.
-        fps: Mean number of frames a second.
+        fps: Mean number of frames a second, from the first to the last.
         frames: Number of frames.
         width: Pixels as shown: upright, with square pixels.
         height: Pixels as shown.
@@ -80,7 +80,7 @@ def probe_video(path: Path) -> ProbedVideo:
     return ProbedVideo(
         path=path,
         duration=duration,
-        fps=len(times) / duration,
+        fps=float(len(intervals) / np.ptp(times)) if len(intervals) else 1 / duration,
         frames=len(times),
         width=width,
         height=height,

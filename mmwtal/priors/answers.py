@@ -178,8 +178,10 @@ def _plain(node: Any, definitions: Mapping[str, Any]) -> Any:
 
 def _in_words(error: Mapping[str, Any]) -> str:
     """Say what is wrong with the form of an answer, without the terms of pydantic."""
-    # A union adds the form that was tried to the place; a reader looks for keys and numbers alone.
-    place = '.'.join(str(one) for one in error['loc'] if not isinstance(one, bool)) or 'the answer'
+    parts = error['loc']
+    # Behind the number of an action stands which of its two forms was tried, a number as well.
+    kept = [one for n, one in enumerate(parts) if not (n and isinstance(one, int) and isinstance(parts[n - 1], int))]
+    place = '.'.join(map(str, kept)) or 'the answer'
     context = error.get('ctx', {})
     kind = error['type']
     if kind == 'missing':

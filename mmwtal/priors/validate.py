@@ -22,6 +22,7 @@ from mmwtal.priors.answers import (
     read_answer,
 )
 from mmwtal.priors.class_mentions import ClassMentions
+from mmwtal.priors.joining import distinct
 from mmwtal.priors.lemmas import lemmas_of
 from mmwtal.priors.schema import absent_key_words
 from mmwtal.priors.wording import says_only_the_name, wording_problem
@@ -169,8 +170,7 @@ def check_description(
         problems.append(
             Problem(text=f'it has {len(sentences)} sentences; write {FEWEST_SENTENCES} to {MOST_SENTENCES} in all')
         )
-    repeated = len(sentences) - len({' '.join(split_words(one)).lower() for one in sentences})
-    if repeated:
+    if len(distinct(sentences)) < len(sentences):
         problems.append(Problem(text='it says a sentence twice: each sentence describes another step'))
     motion = getattr(answer, 'motion', None)
     if all(says_only_the_name(one, label) for one in sentences):

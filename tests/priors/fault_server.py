@@ -75,8 +75,9 @@ class FaultServer:
         #: Faults to come, of questions and of the list of models.
         self.script: list[Fault] = []
         self.models_script: list[Fault] = []
-        #: The bodies of all questions, and the number of connections that were made.
+        #: The bodies of all questions, those that only ask whether it answers, and the number of connections.
         self.asked: list[dict[str, Any]] = []
+        self.greetings: list[dict[str, Any]] = []
         self.connections = 0
         self._port = 0
         self._server: ThreadingHTTPServer | None = None
@@ -137,9 +138,10 @@ class FaultServer:
 
     def completion(self, body: dict[str, Any], fault: Fault) -> tuple[int, str]:
         """Return status and body of the answer to a question."""
-        self.asked.append(body)
         if body.get('model') != self.model:
             return 404, _error(f'The model `{body.get("model")}` does not exist.', 'NotFoundError', 404)
+        if not _parts(body):
+            return 200, _completion(self.model, Reply(text='Hello', complete=True), fault)
         images = sum(part['type'] == 'image_url' for part in _parts(body))
         if self.most_images is not None and images > self.most_images:
             return _too_long(99 * images, 99 * self.most_images)
@@ -147,13 +149,7 @@ class FaultServer:
             reply = self.answer(body)
         except RequestTooLarge:
             return _too_long(99999, 8192)
-        choice = {
-            'index': 0,
-            'message': {'role': 'assistant', 'content': reply.text if fault.content is None else fault.content},
-            'finish_reason': fault.finish or ('stop' if reply.complete else 'length'),
-        }
-        usage = {'prompt_tokens': reply.prompt_tokens, 'completion_tokens': reply.reply_tokens}
-        return 200, json.dumps({'object': 'chat.completion', 'model': self.model, 'choices': [choice], 'usage': usage})
+        return 200, _completion(self.model, reply, fault)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -185,13 +181,13 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(200, listed, fault)
 
     def do_POST(self) -> None:
-        content = self.rfile.read(int(self.headers['Content-Length']))
+        body = json.loads(self.rfile.read(int(self.headers['Content-Length'])))
         fault = self.owner.next_fault(self.owner.script)
+        (self.owner.asked if _parts(body) else self.owner.greetings).append(body)
         if fault.hang or fault.drop or fault.status:
-            self.owner.asked.append(json.loads(content))
             self._send(fault.status, _error('so the script says', 'Scripted', fault.status), fault)
         else:
-            self._send(*self.owner.completion(json.loads(content), fault), fault)
+            self._send(*self.owner.completion(body, fault), fault)
 
     def _send(self, status: int, body: str, fault: Fault) -> None:
         if fault.hang:
@@ -256,7 +252,19 @@ def request_of(body: Mapping[str, Any]) -> Request:
 
 
 def _parts(body: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return next(message['content'] for message in body['messages'] if message['role'] == 'user')
+    """Return the parts of a question, none of one that is a text by itself."""
+    content = next(message['content'] for message in body['messages'] if message['role'] == 'user')
+    return [] if isinstance(content, str) else content
+
+
+def _completion(model: str, reply: Reply, fault: Fault) -> str:
+    choice = {
+        'index': 0,
+        'message': {'role': 'assistant', 'content': reply.text if fault.content is None else fault.content},
+        'finish_reason': fault.finish or ('stop' if reply.complete else 'length'),
+    }
+    usage = {'prompt_tokens': reply.prompt_tokens, 'completion_tokens': reply.reply_tokens}
+    return json.dumps({'object': 'chat.completion', 'model': model, 'choices': [choice], 'usage': usage})
 
 
 def _error(message: str, kind: str, code: int) -> str:

@@ -68,11 +68,12 @@ class LoadedModel:
 
         Raises:
             RequestTooLarge: If it exceeds the context, before the model runs, or the memory.
-            RequestFailed: If the processor cannot take it.
+            RequestFailed: If the processor or the model cannot take it.
             UserError: If its schema cannot be used.
+            torch.AcceleratorError: If the device is of no more use to this process.
         """
         grammar = self._grammars.compiled(request.schema)
-        with _memory():
+        with _faults_of_request():
             try:
                 inputs = self._inputs(request)
             except (ValueError, TypeError, IndexError, KeyError, OSError) as error:
@@ -200,8 +201,8 @@ def _ends(model: Any, tokenizer: Any) -> list[int]:
 
 
 @contextmanager
-def _memory() -> Iterator[None]:
-    """Turn a lack of memory into RequestTooLarge, with what was taken given back."""
+def _faults_of_request() -> Iterator[None]:
+    """Turn a lack of memory into RequestTooLarge, with all of it given back, and other faults into RequestFailed."""
     import torch
 
     try:
@@ -209,9 +210,11 @@ def _memory() -> Iterator[None]:
         return
     except (torch.OutOfMemoryError, MemoryError) as error:
         reason = str(error)
+    except torch.AcceleratorError:
+        raise
     except RuntimeError as error:
         if not any(sign in str(error) for sign in _OUT_OF_MEMORY):
-            raise
+            raise RequestFailed(f'the model failed: {error!s:.300}') from error
         reason = str(error)
     # Outside of the except clauses, whose exceptions hold the frames that hold the tensors.
     gc.collect()

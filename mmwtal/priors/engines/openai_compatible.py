@@ -119,7 +119,10 @@ class OpenAICompatible(BaseEngine):
                 trust_env=not _on_this_machine(self._base_url),
             ),
         )
-        offered = await self._repeated(self._models, chance=Random(self.name))
+        try:
+            offered = await self._repeated(self._models, chance=Random(self.name))
+        except Unavailable as error:
+            raise self._down(error) from error
         if self.name not in offered:
             raise UserError(
                 f'the server at {self._base_url} does not offer the model {self.name}, but {", ".join(offered)}: name '
@@ -142,31 +145,55 @@ class OpenAICompatible(BaseEngine):
             return False
 
     async def ask(self, request: Request) -> Reply:
-        """Answer a request; see :class:`BaseEngine`."""
+        """Answer a request; see :class:`BaseEngine`.
+
+        One that fails in every try while the server answers a question of one word has failed for its own sake: the
+        server is not down for it, else a video that no server can bear would hold up all others.
+        """
         if self._client is None or self._slots is None:
             raise EngineDown(f'{self.name} was not opened')
         async with self._slots:
             body = await self._body(request)
-            return await self._repeated(lambda: self._reply(body), chance=Random(f'{request.seed} {request.prompt}'))
+            try:
+                return await self._repeated(
+                    lambda: self._reply(body), chance=Random(f'{request.seed} {request.prompt}')
+                )
+            except Unavailable as error:
+                if not error.busy and await self._answers():
+                    raise RequestFailed(
+                        f'{error}, {self._retries + 1} tries, while the server answers other requests'
+                    ) from error
+                raise self._down(error) from error
 
     async def _repeated(self, once: Callable[[], Awaitable[Any]], *, chance: Random) -> Any:
         """Try something until it succeeds, with pauses that ``chance`` spreads.
 
         Raises:
-            EngineDown: If the server stayed out of reach.
+            Unavailable: If it failed in every try; that of the last.
         """
-        for number in range(self._retries + 1):
+        for number in range(self._retries):
             try:
                 return await once()
             except Unavailable as error:
-                reason, asked_for = str(error), error.retry_after
-            if number < self._retries:
-                # Spread, or all that failed together come back together.
-                pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**number) * chance.uniform(0.5, 1.0)
-                if asked_for is not None:
-                    pause = min(self._longest_wait, asked_for + 0.1 * pause)
-                await asyncio.sleep(pause)
-        raise EngineDown(f'{self._base_url}: {reason}, {self._retries + 1} tries')
+                asked_for = error.retry_after
+            # Spread, or all that failed together come back together.
+            pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**number) * chance.uniform(0.5, 1.0)
+            if asked_for is not None:
+                pause = min(self._longest_wait, asked_for + 0.1 * pause)
+            await asyncio.sleep(pause)
+        return await once()
+
+    async def _answers(self) -> bool:
+        """Say whether the server answers a question that no server should fail at."""
+        body = {'model': self.name, 'messages': [{'role': 'user', 'content': 'Hello'}], 'max_tokens': 1}
+        try:
+            await self._reply(body)
+        except (Unavailable, RequestFailed):
+            return False
+        return True
+
+    def _down(self, error: Unavailable) -> EngineDown:
+        return EngineDown(f'{self._base_url}: {error}, {self._retries + 1} tries')
 
     async def _models(self) -> list[str]:
         raw = await self._called(self._client.models.with_raw_response.list, timeout=min(_GREETING, self._timeout))

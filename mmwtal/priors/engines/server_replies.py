@@ -30,11 +30,13 @@ class Unavailable(Exception):
     Args:
         reason: Why.
         retry_after: Seconds after which it asks to be asked again; None if it says nothing.
+        busy: Whether it says that it has too much to do, which is not for what it was asked.
     """
 
-    def __init__(self, reason: str, retry_after: float | None = None) -> None:
+    def __init__(self, reason: str, retry_after: float | None = None, *, busy: bool = False) -> None:
         super().__init__(reason)
         self.retry_after = retry_after
+        self.busy = busy
 
 
 def read_reply(text: str) -> Reply:
@@ -102,7 +104,7 @@ def refusal(status: int, headers: Mapping[str, str], text: str, *, where: str, m
     if status == 413 or _TOO_LARGE.search(text[:2000]):
         return RequestTooLarge(f'HTTP {status}: {said}')
     if status in _PASSING or status >= 500:
-        return Unavailable(f'HTTP {status}: {said}', _retry_after(headers))
+        return Unavailable(f'HTTP {status}: {said}', _retry_after(headers), busy=status in (429, 503))
     return RequestFailed(f'HTTP {status}: {said}')
 
 

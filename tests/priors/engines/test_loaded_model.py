@@ -153,8 +153,9 @@ def test_other_faults_of_the_model_are_no_lack_of_memory(loaded, monkeypatch):
         raise RuntimeError('shapes do not match')
 
     monkeypatch.setattr(model._model, 'generate', fail)
-    with pytest.raises(RuntimeError, match='shapes do not match'):
+    with pytest.raises(RequestFailed, match='the model failed: shapes do not match') as caught:
         model.answer(request())
+    assert not isinstance(caught.value, RequestTooLarge)
 
 
 def test_a_picture_that_the_processor_refuses(loaded):

@@ -60,7 +60,7 @@ def _bar(u: np.ndarray, hip: np.ndarray) -> Thing:
 def _spear(u: np.ndarray, hip: np.ndarray) -> Thing:
     x, y = hip.T
     flown = np.clip((u - 0.4) / 0.6, 0, 1)
-    left, top = x - 12 + 90 * flown, y - 26 - 40 * flown + 30 * flown**2
+    left, top = x - 12 + 50 * flown, y - 26 - 40 * flown + 30 * flown**2
     return _lines((left, top, left + 34, top - 12 + 20 * flown)), _points(left + 34, top - 12 + 20 * flown)
 
 

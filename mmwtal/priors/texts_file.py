@@ -9,8 +9,9 @@ from typing import Any
 from mmwtal.formats.annotations import AnnotationSet, video_id_problem
 from mmwtal.formats.class_names import choose_classes
 from mmwtal.formats.findings import shown
+from mmwtal.offline.ledger import cut
 from mmwtal.priors.schema import PriorRecord, absent_key_words, parse_text
-from mmwtal.priors.store import PriorStore, cut
+from mmwtal.priors.store import PriorStore
 from mmwtal.utils.errors import UserError
 from mmwtal.utils.json_file import JsonObject, json_type, read_json_object
 from mmwtal.utils.names import did_you_mean

@@ -1,25 +1,24 @@
-"""Packages that come with an extra, imported where they are used."""
+"""Packages that only some uses need: imported where they are used, with the command that installs a missing one."""
 
-import importlib
+from importlib import import_module
 from types import ModuleType
 
 from mmwtal.utils.errors import UserError
 
 
 def require(module: str, extra: str) -> ModuleType:
-    """Import a module that an extra brings.
+    """Import a module of a package that an extra installs.
 
     Args:
         module: Its dotted name.
-        extra: The extra of ``pip install "mmwtal[...]"``.
+        extra: The extra, as ``requirements/`` names it.
 
     Raises:
-        UserError: If it is not installed.
+        UserError: If the package is not installed; an import that fails inside it is passed on as it is.
     """
     try:
-        return importlib.import_module(module)
+        return import_module(module)
     except ImportError as error:
-        # What the module itself fails to import is another fault, which its own message explains.
-        if error.name != module.partition('.')[0]:
+        if error.name is None or error.name.partition('.')[0] != module.partition('.')[0]:
             raise
-        raise UserError(f'{module} is not installed: pip install "mmwtal[{extra}]"') from None
+        raise UserError(f'{module} is not installed: pip install "mmwtal[{extra}]"') from error

@@ -25,7 +25,7 @@ class ProbedVideo:
     Args:
         path: The file.
         duration: Seconds from the first frame that decodes to the end of the last one, from presentation time stamps.
-        fps: Mean number of frames a second.
+        fps: Mean number of frames a second, from the first to the last.
         frames: Number of frames.
         width: Pixels as shown: upright, with square pixels.
         height: Pixels as shown.
@@ -77,10 +77,12 @@ def probe_video(path: Path) -> ProbedVideo:
     intervals = np.diff(times)
     usual = float(np.median(intervals)) if len(intervals) else float(1 / (rate or UNKNOWN_RATE))
     duration = float((times + np.where(lengths > 0, lengths, usual)).max())
+    # Some containers state how long the stream is, others when it ends.
+    found = max(float(np.ptp(stamps)), float(stamps.max())) * unit
     return ProbedVideo(
         path=path,
         duration=duration,
-        fps=len(times) / duration,
+        fps=float(len(intervals) / np.ptp(times)) if len(intervals) else 1 / duration,
         frames=len(times),
         width=width,
         height=height,
@@ -88,7 +90,7 @@ def probe_video(path: Path) -> ProbedVideo:
         codec=codec,
         variable_rate=bool(np.any(np.abs(intervals - usual) > _SAME_INTERVAL)),
         has_audio=has_audio,
-        truncated=cut or stated - np.ptp(stamps) * unit > max(_MISSING_SECONDS, _MISSING_SHARE * stated),
+        truncated=cut or bool(stated - found > max(_MISSING_SECONDS, _MISSING_SHARE * stated)),
     )
 
 
@@ -115,7 +117,9 @@ def _time_stamps(container: Any, stream: Any) -> tuple[np.ndarray, np.ndarray, b
 def _stated_duration(container: Any, stream: Any) -> float:
     """Return the seconds that the file says the video has, 0 if it does not say."""
     if stream.duration is not None:
-        return float(stream.duration * stream.time_base)
+        # ffmpeg shortens the duration of an AVI file that was cut, but not its number of frames.
+        counted = float(stream.frames / stream.average_rate) if stream.average_rate else 0.0
+        return max(float(stream.duration * stream.time_base), counted)
     clock = _CLOCK.fullmatch(stream.metadata.get('DURATION', ''))
     if clock:
         hours, minutes, seconds = (float(part) for part in clock.groups())

@@ -53,7 +53,7 @@ class VideoReader:
         self._source = VideoSource(Path(path), threads=threads)
         #: Width and height of the pictures.
         self.size = fitted_size(self._source.size, short_side, enlarge=enlarge)
-        self._gap = _FIRST_GAP
+        self._gap = _FIRST_GAP if self._source.seekable else math.inf
         self._start()
 
     def __enter__(self) -> Self:

@@ -14,6 +14,8 @@ from mmwtal.video.orientation import Orientation, shown_size
 
 # Demuxers of single pictures and of text art, which make "videos" of files that are none.
 _NO_VIDEO_FORMATS = ('tty', 'image2')
+# Time stamps after a seek are guesses in these: program streams stamp few of their packets, bare streams none.
+_NO_SEEK_FORMATS = ('mpeg', 'mpegvideo', 'm4v', 'h264', 'hevc')
 # A file whose demuxer fails this often without a packet in between is at its end.
 _MOST_FAILURES = 100
 # Parts of an MP4 file that are looked at in search of its index.
@@ -102,6 +104,11 @@ class VideoSource:
         """Seconds at which the last frame ends of all packets read so far."""
         return self.seconds(self._first_pts if self._end_pts is None else self._end_pts)
 
+    @property
+    def seekable(self) -> bool:
+        """Whether time stamps are right after a seek."""
+        return self.container.format.name not in _NO_SEEK_FORMATS
+
     def seconds(self, pts: int) -> float:
         """Return the time of a presentation time stamp."""
         return float((pts - self._first_pts) * self.stream.time_base)
@@ -124,7 +131,7 @@ class VideoSource:
             VideoError: If the file has no index that serves for it; it then stands nowhere in particular.
         """
         target = self._first_pts + int(time / self.stream.time_base)
-        self._ahead = None
+        self._ahead = self._last_pts = None
         try:
             self.container.seek(target, stream=self.stream, backward=True)
         except self._av.FFmpegError as error:
@@ -135,7 +142,7 @@ class VideoSource:
         self.container.close()
         self.container = open_container(self.path)
         self.stream = self._open_stream()
-        self._ahead = None
+        self._ahead = self._last_pts = None
 
     def picture(self, frame: Any, size: tuple[int, int]) -> np.ndarray:
         """Return a frame as it is shown.
@@ -182,8 +189,10 @@ class VideoSource:
                 self.broken += 1
                 continue
             for frame in frames:
-                frame.pts = self._last_pts = self._frame_stamp(frame)
-                yield frame
+                frame.pts = self._frame_stamp(frame)
+                if frame.pts is not None:
+                    self._last_pts = frame.pts
+                    yield frame
 
     def _note_end(self, packet: Any) -> None:
         stamp = packet_stamp(self.container, packet)
@@ -192,13 +201,13 @@ class VideoSource:
             self._start_pts = stamp if self._start_pts is None else self._start_pts
             self._end_pts = end if self._end_pts is None else max(self._end_pts, end)
 
-    def _frame_stamp(self, frame: Any) -> int:
-        """Return when a frame is shown, in ticks."""
+    def _frame_stamp(self, frame: Any) -> int | None:
+        """Return when a frame is shown, in ticks; None if that is unknown, as of some after a seek."""
         by_order = has_no_presentation_stamps(self.container)
         stamp = frame.dts if by_order or frame.pts is None else frame.pts
         if stamp is None:
             # The frames that a decoder keeps back for the end.
-            return (self._start_pts or 0) if self._last_pts is None else self._last_pts + self._frame_ticks
+            return None if self._last_pts is None else self._last_pts + self._frame_ticks
         if not by_order:
             return int(stamp)
         # Frames come in their order, each with the stamp of the packet that made it come: later by what is kept back.

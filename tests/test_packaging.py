@@ -132,6 +132,20 @@ def test_every_package_and_the_licence_are_distributed(metadata, repo_root):
     assert len(text.splitlines()) == 202
 
 
+def test_files_beside_the_modules_are_distributed(metadata, repo_root):
+    stated = {
+        path
+        for package, patterns in metadata['package_data'].items()
+        for pattern in patterns
+        for path in repo_root.joinpath(*package.split('.')).glob(pattern)
+    }
+    there = {
+        path for path in (repo_root / 'mmwtal').rglob('*') if path.is_file() and path.suffix not in ('.py', '.pyc')
+    }
+    assert there == stated
+    assert any(path.name == 'system_v1.txt' for path in stated)
+
+
 # Commands
 
 

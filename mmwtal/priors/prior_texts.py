@@ -13,6 +13,7 @@ from torch import Tensor
 from mmwtal.formats.annotations import read_annotations
 from mmwtal.formats.class_names import choose_classes
 from mmwtal.formats.findings import shown
+from mmwtal.offline.manifest import MANIFEST_NAME
 from mmwtal.priors.controls import Control, exchange_texts
 from mmwtal.priors.embed import VectorCache
 from mmwtal.priors.encoded import EncodedTexts, encode_class_words, encode_texts
@@ -26,7 +27,7 @@ from mmwtal.priors.sources import (
     read_class_texts,
     template_text,
 )
-from mmwtal.priors.store import MANIFEST_NAME, STORE_NAME, PriorStore
+from mmwtal.priors.store import STORE_NAME, PriorStore
 from mmwtal.priors.worded import WordedText, to_words
 from mmwtal.registry import GUIDANCE_TEXTS, TEXT_ENCODERS, build_module
 from mmwtal.structures.text_batch import TextBatch

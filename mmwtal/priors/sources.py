@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from mmwtal.formats.findings import shown
+from mmwtal.offline.ledger import cut
 from mmwtal.priors.schema import PriorRecord, PriorText, parse_text
-from mmwtal.priors.store import cut
 from mmwtal.utils.errors import UserError
 from mmwtal.utils.json_file import read_json_object
 from mmwtal.utils.names import did_you_mean

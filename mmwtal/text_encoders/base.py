@@ -4,14 +4,9 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-
-# A file up to this size is hashed as a whole; of a larger one, as many blocks as this holds, evenly spread.
-_HASHED_WHOLE = 64 << 20
-_BLOCK = 1 << 20
 
 
 class BaseTextEncoder(ABC):
@@ -48,20 +43,3 @@ class BaseTextEncoder(ABC):
 def fingerprint_of(kind: str, **facts: Any) -> str:
     """Return a hash of a kind of encoder and of what its vectors depend on."""
     return hashlib.sha256(json.dumps([kind, facts], sort_keys=True).encode()).hexdigest()
-
-
-def content_digest(path: Path) -> str:
-    """Return a hash of a file's content: of all of it up to 64 MiB, else of its size and 64 blocks spread over it.
-
-    Raises:
-        OSError: If the file cannot be read.
-    """
-    digest = hashlib.sha256()
-    with path.open('rb') as file:
-        size = file.seek(0, 2)
-        digest.update(str(size).encode())
-        count = -(-min(size, _HASHED_WHOLE) // _BLOCK)
-        for number in range(count):
-            file.seek(number * _BLOCK if size <= _HASHED_WHOLE else number * (size - _BLOCK) // (count - 1))
-            digest.update(file.read(_BLOCK))
-    return digest.hexdigest()

@@ -12,8 +12,9 @@ from mmengine.logging import print_log
 
 from mmwtal.formats.word_vectors import WordVectors, read_word_vectors
 from mmwtal.registry import TEXT_ENCODERS
-from mmwtal.text_encoders.base import BaseTextEncoder, content_digest, fingerprint_of
+from mmwtal.text_encoders.base import BaseTextEncoder, fingerprint_of
 from mmwtal.utils.errors import UserError
+from mmwtal.utils.files import content_digest
 from mmwtal.utils.words import content_words, is_mark, split_words
 
 Unknown = Literal['random', 'zero', 'error']

@@ -12,9 +12,10 @@ from mmengine.device import get_device
 from mmengine.logging import print_log
 from torch import Tensor
 
-from mmwtal.text_encoders.base import BaseTextEncoder, content_digest, fingerprint_of
+from mmwtal.text_encoders.base import BaseTextEncoder, fingerprint_of
 from mmwtal.utils.compat import usable_torchvision
 from mmwtal.utils.errors import UserError
+from mmwtal.utils.files import content_digest
 from mmwtal.utils.words import split_words
 
 # Tokens at once where a model states no limit, as T5 with its relative positions.

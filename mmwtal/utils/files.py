@@ -3,12 +3,17 @@
 A crash at any moment leaves the old content or the new one.
 """
 
+import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
 from mmwtal.utils.errors import UserError
+
+# A file up to this size is hashed as a whole; of a larger one, as many blocks as this holds, evenly spread.
+_HASHED_WHOLE = 64 << 20
+_BLOCK = 1 << 20
 
 
 def read_text(path: Path, *, what: str) -> str:
@@ -36,6 +41,23 @@ def read_text(path: Path, *, what: str) -> str:
         line = content.count(b'\n', 0, error.start) + 1
         found = f'line {line}, byte 0x{content[error.start]:02x}'
         raise UserError(f'{what} {path} is not UTF-8 text ({found}): save it as UTF-8') from None
+
+
+def content_digest(path: Path) -> str:
+    """Return a hash of a file's content: of all of it up to 64 MiB, else of its size and 64 blocks spread over it.
+
+    Raises:
+        OSError: If the file cannot be read.
+    """
+    digest = hashlib.sha256()
+    with path.open('rb') as file:
+        size = file.seek(0, 2)
+        digest.update(str(size).encode())
+        count = -(-min(size, _HASHED_WHOLE) // _BLOCK)
+        for number in range(count):
+            file.seek(number * _BLOCK if size <= _HASHED_WHOLE else number * (size - _BLOCK) // (count - 1))
+            digest.update(file.read(_BLOCK))
+    return digest.hexdigest()
 
 
 def temporary_name(path: Path) -> Path:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from mmwtal.offline.manifest import MANIFEST_NAME
 from mmwtal.priors.schema import PriorRecord, PriorText
-from mmwtal.priors.store import MANIFEST_NAME, PriorStore
+from mmwtal.priors.store import PriorStore
 from mmwtal.utils.errors import UserError
 
 JOB = {'kind': 'test', 'model': 'm@1'}
@@ -163,6 +164,6 @@ def test_several_processes_write_one_store(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_an_error(store: PriorStore, monkeypatch: pytest.MonkeyPatch) -> None:
     with store.writer('one') as writer:
-        monkeypatch.setattr('mmwtal.priors.store.os.write', lambda descriptor, line: len(line) - 1)
+        monkeypatch.setattr('mmwtal.offline.ledger.os.write', lambda descriptor, line: len(line) - 1)
         with pytest.raises(OSError, match='disk full'):
             writer.append(record('a'))

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from mmwtal.registry import TEXT_ENCODERS
-from mmwtal.text_encoders.base import BaseTextEncoder, content_digest
+from mmwtal.text_encoders.base import BaseTextEncoder
 from mmwtal.text_encoders.static_vectors import StaticVectors, random_vector
 from mmwtal.utils.errors import UserError
+from mmwtal.utils.files import content_digest
 
 VECTORS = {
     'high': [1, 0],
@@ -108,8 +109,8 @@ def test_fingerprint_follows_content_and_settings(path: Path) -> None:
 
 
 def test_digest_of_a_large_file_sees_its_ends_and_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr('mmwtal.text_encoders.base._HASHED_WHOLE', 4096)
-    monkeypatch.setattr('mmwtal.text_encoders.base._BLOCK', 1024)
+    monkeypatch.setattr('mmwtal.utils.files._HASHED_WHOLE', 4096)
+    monkeypatch.setattr('mmwtal.utils.files._BLOCK', 1024)
     content = bytes(range(256)) * 100
 
     def digest(changed: bytes) -> str:

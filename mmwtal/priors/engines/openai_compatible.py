@@ -1,0 +1,289 @@
+"""Any server that speaks as OpenAI's chat completions do: vLLM, SGLang, LMDeploy."""
+
+import asyncio
+import base64
+import ipaddress
+import mimetypes
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from random import Random
+from typing import Any, get_args
+from urllib.parse import urlsplit
+
+from mmwtal.offline.job import EngineDown
+from mmwtal.priors.engines.base import BaseEngine, Clip, Reply, Request, RequestFailed
+from mmwtal.priors.engines.media import Media, time_stamp
+from mmwtal.priors.engines.server_replies import Unavailable, read_models, read_reply, refusal
+from mmwtal.priors.engines.structured import adapted
+from mmwtal.registry import MLLM_ENGINES
+from mmwtal.utils.errors import UserError
+from mmwtal.utils.extras import require
+
+# A health check and a connection take seconds where a reply may take minutes.
+_GREETING = 10.0
+# A pause doubles from one try to the next, up to the longest.
+_FIRST_PAUSE = 1.0
+_LONGEST_PAUSE = 60.0
+
+
+@MLLM_ENGINES.register_module()
+class OpenAICompatible(BaseEngine):
+    """A server over HTTP, asked with bounded concurrency; faults that pass are waited out, with growing pauses.
+
+    Args:
+        model: The name under which the server offers the model.
+        base_url: Address of the server's API, which mostly ends in ``/v1``.
+        api_key_env: The environment variable that holds the key; None for a server that needs none.
+        revision: Branch, tag or commit of the weights that the server was started with; it is recorded, not checked.
+        media: ``frames`` sends time stamps and JPEGs in turns, which every server of a model that takes several images
+            understands as it is. ``video`` sends the file where the clip is the whole video and the file is not too
+            large, and frames otherwise; the server then chooses the frames.
+        largest_video: MiB of the largest file that is sent.
+        concurrency: How many requests are under way at the same time.
+        timeout: Seconds that a reply may take.
+        retries: How often a request is repeated that the server could not take or lost.
+        longest_wait: Seconds that a server's ``Retry-After`` may ask for; it is asked again after this time at the
+            latest.
+        extra_body: More fields of each request, such as ``{'top_k': 20}`` or ``{'mm_processor_kwargs': {...}}``.
+
+    Raises:
+        UserError: If a setting is out of range.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: str,
+        base_url: str = 'http://127.0.0.1:8000/v1',
+        api_key_env: str | None = None,
+        revision: str | None = None,
+        media: Media = 'frames',
+        largest_video: float = 64.0,
+        concurrency: int = 16,
+        timeout: float = 600.0,
+        retries: int = 5,
+        longest_wait: float = 300.0,
+        extra_body: Mapping[str, Any] | None = None,
+    ) -> None:
+        if media not in get_args(Media):
+            raise UserError(f'media of OpenAICompatible must be one of {get_args(Media)}, found {media!r}')
+        if urlsplit(base_url).scheme not in ('http', 'https') or not urlsplit(base_url).hostname:
+            raise UserError(
+                f'base_url of OpenAICompatible must be an address such as http://127.0.0.1:8000/v1, found {base_url!r}'
+            )
+        if concurrency < 1 or retries < 0 or min(timeout, longest_wait, largest_video) <= 0:
+            raise UserError(
+                'OpenAICompatible takes concurrency >= 1, retries >= 0 and timeout, longest_wait and largest_video '
+                f'above 0, found {concurrency}, {retries}, {timeout}, {longest_wait} and {largest_video}'
+            )
+        self.name = model
+        self.concurrency = concurrency
+        self._base_url = base_url
+        self._api_key_env = api_key_env
+        self._revision = revision
+        self._media = media
+        self._largest_video = largest_video
+        self._timeout = timeout
+        self._retries = retries
+        self._longest_wait = longest_wait
+        self._extra_body = dict(extra_body or {})
+        self._client: Any = None
+        self._slots: asyncio.Semaphore | None = None
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """The model, its revision, and how videos are shown."""
+        shown: dict[str, Any] = {'media': self._media}
+        if self._media == 'video':
+            shown['largest_video'] = self._largest_video
+        return {
+            'engine': 'OpenAICompatible',
+            'model': self.name,
+            'revision': self._revision,
+            **shown,
+            'extra_body': self._extra_body,
+        }
+
+    async def open(self) -> None:
+        """Ask the server which models it offers; see :class:`BaseEngine`."""
+        openai = require('openai', 'priors')
+        self._slots = asyncio.Semaphore(self.concurrency)
+        self._client = openai.AsyncOpenAI(
+            api_key=self._key(),
+            base_url=self._base_url,
+            # Ours know what is worth another try, and wait as long as a server asks for.
+            max_retries=0,
+            timeout=self._timeout,
+            http_client=openai.DefaultAsyncHttpxClient(
+                # A proxy of the environment is not for a server on this machine.
+                trust_env=not _on_this_machine(self._base_url),
+            ),
+        )
+        try:
+            offered = await self._repeated(self._models, chance=Random(self.name))
+        except Unavailable as error:
+            raise self._down(error) from error
+        if self.name not in offered:
+            raise UserError(
+                f'the server at {self._base_url} does not offer the model {self.name}, but {", ".join(offered)}: name '
+                'one of these as model, or start it with --served-model-name'
+            )
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._client is not None:
+            await self._client.close()
+            self._client = None
+
+    async def healthy(self) -> bool:
+        """Say whether the server tells its models."""
+        if self._client is None:
+            return False
+        try:
+            return self.name in await self._models()
+        except (Unavailable, UserError):
+            return False
+
+    async def ask(self, request: Request) -> Reply:
+        """Answer a request; see :class:`BaseEngine`.
+
+        One that fails in every try while the server answers a question of one word has failed for its own sake: the
+        server is not down for it, else a video that no server can bear would hold up all others.
+        """
+        if self._client is None or self._slots is None:
+            raise EngineDown(f'{self.name} was not opened')
+        async with self._slots:
+            body = await self._body(request)
+            try:
+                return await self._repeated(
+                    lambda: self._reply(body), chance=Random(f'{request.seed} {request.prompt}')
+                )
+            except Unavailable as error:
+                if not error.busy and await self._answers():
+                    raise RequestFailed(
+                        f'{error}, {self._retries + 1} tries, while the server answers other requests'
+                    ) from error
+                raise self._down(error) from error
+
+    async def _repeated(self, once: Callable[[], Awaitable[Any]], *, chance: Random) -> Any:
+        """Try something until it succeeds, with pauses that ``chance`` spreads.
+
+        Raises:
+            Unavailable: If it failed in every try; that of the last.
+        """
+        for number in range(self._retries):
+            try:
+                return await once()
+            except Unavailable as error:
+                asked_for = error.retry_after
+            # Spread, or all that failed together come back together.
+            pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**number) * chance.uniform(0.5, 1.0)
+            if asked_for is not None:
+                pause = min(self._longest_wait, asked_for + 0.1 * pause)
+            await asyncio.sleep(pause)
+        return await once()
+
+    async def _answers(self) -> bool:
+        """Say whether the server answers a question that no server should fail at."""
+        body = {'model': self.name, 'messages': [{'role': 'user', 'content': 'Hello'}], 'max_tokens': 1}
+        try:
+            await self._reply(body)
+        except (Unavailable, RequestFailed):
+            return False
+        return True
+
+    def _down(self, error: Unavailable) -> EngineDown:
+        return EngineDown(f'{self._base_url}: {error}, {self._retries + 1} tries')
+
+    async def _models(self) -> list[str]:
+        raw = await self._called(self._client.models.with_raw_response.list, timeout=min(_GREETING, self._timeout))
+        return read_models(raw.text, self._base_url)
+
+    async def _reply(self, body: Mapping[str, Any]) -> Reply:
+        raw = await self._called(self._client.chat.completions.with_raw_response.create, timeout=self._timeout, **body)
+        return read_reply(raw.text)
+
+    async def _called(self, call: Callable[..., Awaitable[Any]], *, timeout: float, **body: Any) -> Any:
+        """Call the server once.
+
+        Raises:
+            Unavailable: If another try may succeed.
+            RequestFailed, RequestTooLarge, UserError: As the server's refusal means.
+        """
+        openai = require('openai', 'priors')
+        try:
+            # The client's own limit is for each wait on the connection, so a server that trickles would hold it.
+            async with asyncio.timeout(timeout):
+                return await call(**body)
+        except (TimeoutError, openai.APITimeoutError) as error:
+            raise Unavailable(f'no reply within {timeout:g} s') from error
+        except openai.APIConnectionError as error:
+            raise Unavailable(f'no connection ({error.__cause__ or error})') from error
+        except openai.APIStatusError as error:
+            response = error.response
+            raise refusal(
+                response.status_code, response.headers, response.text, where=self._base_url, model=self.name
+            ) from error
+
+    async def _body(self, request: Request) -> dict[str, Any]:
+        content = [] if request.clip is None else await self._shown(request.clip)
+        content.append({'type': 'text', 'text': request.prompt})
+        messages: list[dict[str, Any]] = [{'role': 'user', 'content': content}]
+        if request.system:
+            messages.insert(0, {'role': 'system', 'content': request.system})
+        schema = {'name': 'answer', 'strict': True, 'schema': adapted(request.schema)}
+        return {
+            'model': self.name,
+            'messages': messages,
+            'max_tokens': request.max_tokens,
+            'temperature': request.temperature,
+            'seed': request.seed,
+            'response_format': {'type': 'json_schema', 'json_schema': schema},
+            'extra_body': self._extra_body,
+        }
+
+    async def _shown(self, clip: Clip) -> list[dict[str, Any]]:
+        """Return the parts of a message that show a clip."""
+        if self._media == 'video' and clip.start <= 0 and clip.end >= clip.duration:
+            url = await asyncio.to_thread(self._video_url, clip)
+            if url is not None:
+                return [{'type': 'video_url', 'video_url': {'url': url}}]
+        parts: list[dict[str, Any]] = []
+        for frame in clip.frames:
+            url = f'data:image/jpeg;base64,{base64.b64encode(frame.jpeg).decode("ascii")}'
+            parts.append({'type': 'text', 'text': time_stamp(frame.time)})
+            parts.append({'type': 'image_url', 'image_url': {'url': url}})
+        return parts
+
+    def _video_url(self, clip: Clip) -> str | None:
+        """Return the file as an address, None if it is too large."""
+        try:
+            if clip.path.stat().st_size > self._largest_video * 2**20:
+                return None
+            content = clip.path.read_bytes()
+        except OSError as error:
+            raise RequestFailed(f'{clip.path} cannot be read: {error}') from error
+        kind = mimetypes.guess_type(clip.path.name)[0] or 'video/mp4'
+        return f'data:{kind};base64,{base64.b64encode(content).decode("ascii")}'
+
+    def _key(self) -> str:
+        if self._api_key_env is None:
+            return 'none'
+        key = os.environ.get(self._api_key_env)
+        if not key:
+            raise UserError(
+                f'the environment variable {self._api_key_env}, which holds the key for {self._base_url} '
+                '(api_key_env), is not set'
+            )
+        return key
+
+
+def _on_this_machine(url: str) -> bool:
+    host = urlsplit(url).hostname or ''
+    if host == 'localhost' or host.endswith('.localhost'):
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified

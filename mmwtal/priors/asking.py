@@ -30,6 +30,7 @@ async def ask_video(
     read_clip: ReadClip,
     classes: Sequence[str],
     settings: Dialogue,
+    all_labels: Sequence[str] = (),
 ) -> list[PriorRecord]:
     """Ask a model about the actions in a video.
 
@@ -38,11 +39,12 @@ async def ask_video(
 
     Args:
         entry: The video.
-        labels: The classes that it is labelled with.
+        labels: The classes that are asked about: those that it is labelled with, or some of them.
         engine: Who answers.
         read_clip: Reads a part of the video: start and end in seconds, frames at most.
         classes: The classes of the data set; no text may name another one than those of the video.
         settings: What is asked.
+        all_labels: All classes that it is labelled with, where ``labels`` are not all of them.
 
     Returns:
         A record for each label.
@@ -55,7 +57,7 @@ async def ask_video(
     """
     if not labels:
         return []
-    video = _Video(entry, labels, engine, read_clip, _mentions_of(tuple(classes)), tuple(classes), settings)
+    video = _Video(entry, labels, engine, read_clip, tuple(classes), settings, all_labels)
     return await video.records()
 
 
@@ -68,12 +70,12 @@ class _Video:
         labels: Sequence[str],
         engine: BaseEngine,
         read_clip: ReadClip,
-        mentions: ClassMentions,
         classes: tuple[str, ...],
         settings: Dialogue,
+        all_labels: Sequence[str],
     ) -> None:
         self._entry, self._labels, self._engine, self._settings = entry, tuple(labels), engine, settings
-        self._mentions = mentions
+        self._mentions, self._own = _mentions_of(classes), frozenset([*labels, *all_labels])
         asked = classes if settings.label_prior == 'classes' else self._labels
         self._label_of = asked_as(tuple(dict.fromkeys([*asked, *self._labels])))
         self._name_of = {label: name for name, label in self._label_of.items()}
@@ -124,7 +126,7 @@ class _Video:
                     start=start,
                     end=end,
                     mentions=self._mentions,
-                    own=self._labels,
+                    own=self._own,
                 )
 
             question = settings.texts['key'].fill(labels=listed, **self._times(start, end))
@@ -191,7 +193,7 @@ class _Video:
         question = self._settings.texts['complete'].fill(label=self._name_of[label], **self._times(*stretch))
 
         def check(text: str) -> Checked[CompleteAnswer]:
-            return check_description(text, CompleteAnswer, label=label, own=self._labels, mentions=self._mentions)
+            return check_description(text, CompleteAnswer, label=label, own=self._own, mentions=self._mentions)
 
         return await self._conversation.ask(question, CompleteAnswer, check, stretch=stretch)
 
@@ -200,7 +202,7 @@ class _Video:
         texts = {'label': self._name_of[label], 'descriptions': '\n\n'.join(parts)}
 
         def check(text: str) -> Checked[JoinedAnswer]:
-            return check_description(text, JoinedAnswer, label=label, own=self._labels, mentions=self._mentions)
+            return check_description(text, JoinedAnswer, label=label, own=self._own, mentions=self._mentions)
 
         return await self._conversation.ask(self._settings.texts['join'].fill(**texts), JoinedAnswer, check)
 
@@ -224,7 +226,7 @@ class _Video:
         if contexts:
             details['context'] = contexts[0]
         named = {self._label_of[name]: None for one in outcomes if one.answer is not None for name in one.answer.seen}
-        hallucinated = [label for label in named if label not in self._labels]
+        hallucinated = [label for label in named if label not in self._own]
         return {**details, **({'hallucinated': hallucinated} if hallucinated else {})}
 
 

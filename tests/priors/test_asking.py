@@ -56,7 +56,7 @@ class Script:
 
 @pytest.fixture
 def ask(scripted_engine, read_clip):
-    def run(script, labels=('HighJump',), *, duration=30.0, read=read_clip, **settings):
+    def run(script, labels=('HighJump',), *, duration=30.0, read=read_clip, all_labels=(), **settings):
         engine = scripted_engine(script)
         records = asyncio.run(
             ask_video(
@@ -66,6 +66,7 @@ def ask(scripted_engine, read_clip):
                 read_clip=read,
                 classes=CLASSES,
                 settings=Dialogue(**settings),
+                all_labels=all_labels,
             )
         )
         for record in records:
@@ -203,6 +204,14 @@ def test_the_whole_class_list(ask):
     # Without a usable answer nothing is known to be seen, and nothing is described.
     (record,), requests = ask(Script(key=['?']), label_prior='classes')
     assert (record.state, len(requests)) == ('refused', 2)
+
+
+def test_some_of_the_labels_are_asked_about(ask):
+    motion = 'The athlete does a pole vault and then arches over the bar.'
+    script = Script(key=[key(seen('high jump', motion=motion), seen('long jump'))])
+    (record,), _ = ask(script, all_labels=('HighJump', 'PoleVault', 'LongJump'), parts=('key',), label_prior='classes')
+    assert (record.state, record.text.key) == ('ok', (motion,))
+    assert 'hallucinated' not in record.details
 
 
 def test_one_part_alone(ask):

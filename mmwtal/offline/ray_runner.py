@@ -131,7 +131,7 @@ def _batches(
                 fn_constructor_args=(job, ray.put(list(todo)), store, again, patience, begun),
                 batch_size=None,
                 batch_format='numpy',
-                concurrency=workers,
+                compute=data.ActorPoolStrategy(size=workers),
                 **resources,
             )
             .iter_rows()

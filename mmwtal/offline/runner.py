@@ -173,7 +173,7 @@ class _Run:
                 async with asyncio.timeout(_LONGEST_PAUSE):
                     if await self.job.healthy():
                         return
-            except TimeoutError:
+            except (TimeoutError, EngineDown):
                 continue  # no answer is an answer
 
     async def _do(self, entry: VideoEntry) -> None:

@@ -24,7 +24,8 @@ VIDEOS = [f'v{number}' for number in range(48)]
 @pytest.fixture(scope='module', autouse=True)
 def cluster(repo_root: Path):
     paths = {'env_vars': {'PYTHONPATH': str(repo_root)}}
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, runtime_env=paths)
+    # A cluster of its own: without an address Ray would join one that happens to run on this machine.
+    ray.init(address='local', num_cpus=2, include_dashboard=False, log_to_driver=False, runtime_env=paths)
     yield
     ray.shutdown()
 

@@ -116,6 +116,16 @@ def test_deaths_are_remembered_and_forgiven_on_purpose(job: FakeJob) -> None:
     assert states(job) == {'a': 'ok'}
 
 
+def test_failed_videos_are_done_again_on_purpose(job: FakeJob) -> None:
+    job.acts = raising({'a': ItemFailed('no picture')})
+    run(job, 'a', 'b')
+    job.acts = str
+    assert run(job, 'a', 'b', again=frozenset({'refused'})).counts == {}
+    assert run(job, 'a', 'b', again=frozenset({'failed'})).counts == {'ok': 1}
+    assert states(job) == {'a': 'ok', 'b': 'ok'}
+    assert job.log.count('b') == 1
+
+
 def test_a_video_that_dies_goes_to_the_end(job: FakeJob) -> None:
     job.concurrency = 1
     job.acts = raising({'a': WorkerDied('died')}, times=1)

@@ -4,6 +4,7 @@ import json
 import os
 import unicodedata
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,7 @@ def root(tmp_path: Path, repo_root: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     return tmp_path / 'videos'
 
 
+planned = partial(plan_videos, workers=1)
 ALL = ['a', 'b', 'bad', 'c #1 (x) é', 'empty', 'fatal', 'other name', 'same', 'v.2', 'y']
 
 
@@ -90,25 +92,25 @@ def test_everything_below_a_folder(root: Path, tmp_path: Path) -> None:
 
 def test_wanted_videos(root: Path) -> None:
     decomposed = unicodedata.normalize('NFD', 'c #1 (x) é')
-    plan = plan_videos(root, {'v.2': 1, 'gone': 1, 'a': 1, decomposed: 1}, probe)
+    plan = planned(root, {'v.2': 1, 'gone': 1, 'a': 1, decomposed: 1}, probe)
     assert [entry.video for entry in plan.entries] == ['v.2', 'a', decomposed]
     assert plan.missing == ('gone',)
     assert plan.unasked == 7
     assert probed(root, 'same.mp4') == 0
     with pytest.raises(UserError, match='none of the 1 videos found below'):
-        plan_videos(root, ['gone'], probe)
+        planned(root, ['gone'], probe)
     (root / 'bare').mkdir()
     with pytest.raises(UserError, match='no video found below'):
-        plan_videos(root / 'bare', None, probe)
+        planned(root / 'bare', None, probe)
     with pytest.raises(UserError, match='does not exist'):
-        plan_videos(root / 'nowhere', None, probe)
+        planned(root / 'nowhere', None, probe)
 
 
 def test_two_files_for_a_video(root: Path) -> None:
     (root / 'deep' / 'a.avi').write_text('1')
     with pytest.raises(UserError, match=r'a has 2 files, a\.mp4, deep/a\.avi'):
-        plan_videos(root, None, probe)
-    assert [entry.video for entry in plan_videos(root, ['b'], probe).entries] == ['b']
+        planned(root, None, probe)
+    assert [entry.video for entry in planned(root, ['b'], probe).entries] == ['b']
 
 
 def test_links_stay_in_the_folder(root: Path, tmp_path: Path) -> None:
@@ -121,7 +123,7 @@ def test_links_stay_in_the_folder(root: Path, tmp_path: Path) -> None:
     (root / 'up').symlink_to(root)
     os.mkfifo(root / 'pipe.mp4')
     wanted = ['out', 'broken', 'loop', 'in', 'pipe', 'a']
-    plan = plan_videos(root, wanted, probe)
+    plan = planned(root, wanted, probe)
     problems = {entry.video: entry.problem for entry in plan.entries}
     assert 'leads out of' in problems['out']
     assert problems['broken'].startswith('cannot be read')
@@ -135,19 +137,19 @@ def test_names_that_cannot_be_ids(root: Path) -> None:
     (root / 'back\\slash.mp4').write_text('1')
     (root / 'bell\a.mp4').write_text('1')
     Path(os.fsdecode(os.fsencode(root) + b'/\xff.mp4')).write_text('1')
-    plan = plan_videos(root, None, probe)
+    plan = planned(root, None, probe)
     assert sorted(entry.video for entry in plan.entries) == ALL
     assert len(plan.misnamed) == 3
     assert all(line.isprintable() for line in plan.misnamed)
 
 
 def test_a_plan_grows_and_looks_only_at_what_is_new(root: Path) -> None:
-    first = plan_videos(root, ['a', 'b', 'bad', 'late'], probe)
+    first = planned(root, ['a', 'b', 'bad', 'late'], probe)
     assert first.missing == ('late',)
     (root / 'late.mp4').write_text('8')
     (root / 'deep' / 'er' / 'b.MKV').write_text('20')
     (root / 'bad.mov').write_text('6.5')
-    second = plan_videos(root, ['v.2'], probe, known=first)
+    second = planned(root, ['v.2'], probe, known=first)
     assert {entry.video: entry.duration for entry in second.entries} == {
         **{'a': 1.0, 'b': 20.0, 'bad': 6.5},
         **{'late': 8.0, 'v.2': 4.0},
@@ -159,7 +161,7 @@ def test_a_plan_grows_and_looks_only_at_what_is_new(root: Path) -> None:
 def test_damaged_plans_are_refused(root: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r'plan .*does not exist'):
         read_plan(tmp_path)
-    plan = Plan(root=root, entries=plan_videos(root, ['a'], probe).entries)
+    plan = Plan(root=root, entries=planned(root, ['a'], probe).entries)
     plan.write(tmp_path)
     sound = json.loads((tmp_path / PLAN_NAME).read_text())
     facts = sound['videos']['a']

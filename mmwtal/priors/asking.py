@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from mmwtal.offline.job import ItemFailed, State, VideoEntry
-from mmwtal.priors.answers import CompleteAnswer, JoinedAnswer, KeyAnswer, SeenAction, key_answer
+from mmwtal.priors.answers import Action, CompleteAnswer, JoinedAnswer, key_answer
 from mmwtal.priors.asked_records import Described, Seen, costs, record_of
 from mmwtal.priors.class_mentions import ClassMentions
 from mmwtal.priors.conversation import Conversation, Outcome, ReadClip, Stretch
@@ -14,7 +14,7 @@ from mmwtal.priors.dialogue import Dialogue
 from mmwtal.priors.engines.base import BaseEngine
 from mmwtal.priors.joining import evenly_chosen, merge_actions
 from mmwtal.priors.schema import PriorRecord
-from mmwtal.priors.validate import CONTEXT, Checked, check_description, check_key_answer
+from mmwtal.priors.validate import CONTEXT, Checked, Sighting, check_description, check_key_answer
 from mmwtal.utils.words import words_of_name
 from mmwtal.video.sampling import windows
 
@@ -108,7 +108,7 @@ class _Video:
             records.append(record_of(self._entry.video, label, seen=seen, described=described, **about))
         return records
 
-    async def _ask_key(self) -> list[Outcome[KeyAnswer]]:
+    async def _ask_key(self) -> list[Outcome[Sighting]]:
         settings = self._settings
         all_classes = settings.label_prior == 'classes'
         names = self._label_of if all_classes else [self._name_of[label] for label in self._labels]
@@ -117,12 +117,11 @@ class _Video:
         outcomes = []
         for start, end in self._stretches:
 
-            def check(text: str, start: float = start, end: float = end) -> Checked[KeyAnswer]:
+            def check(text: str, start: float = start, end: float = end) -> Checked[Sighting]:
                 return check_key_answer(
                     text,
                     model,
                     asked={name: self._label_of[name] for name in names},
-                    complete=not all_classes,
                     start=start,
                     end=end,
                     mentions=self._mentions,
@@ -135,11 +134,11 @@ class _Video:
             raise ItemFailed(outcomes[0].reason)
         return outcomes
 
-    def _seen(self, label: str, outcomes: Sequence[Outcome[KeyAnswer]]) -> Seen:
+    def _seen(self, label: str, outcomes: Sequence[Outcome[Sighting]]) -> Seen:
         """Put together what the windows say of a label."""
         if not outcomes:
             return Seen(asked=False, stretches=self._stretches)
-        name, stretches, actions = self._name_of[label], list[Stretch](), list[SeenAction]()
+        name, stretches, actions = self._name_of[label], list[Stretch](), list[Action]()
         faults: list[tuple[State, str]] = []
         for stretch, outcome in zip(self._stretches, outcomes, strict=True):
             if outcome.answer is None:
@@ -209,7 +208,7 @@ class _Video:
     def _times(self, start: float, end: float) -> dict[str, str]:
         return {'start': f'{start:.1f}', 'end': f'{end:.1f}', 'duration': f'{self._entry.duration:.1f}'}
 
-    def _key_details(self, outcomes: Sequence[Outcome[KeyAnswer]]) -> dict[str, Any]:
+    def _key_details(self, outcomes: Sequence[Outcome[Sighting]]) -> dict[str, Any]:
         """Return what records of all labels say of the key question."""
         prompts = self._settings.texts
         details: dict[str, Any] = {'prompts': {part: prompts[part].name for part in self._settings.parts}}

@@ -61,6 +61,7 @@ setup(
     license='Apache-2.0',
     license_files=['LICENSE'],
     packages=find_packages(include=['mmwtal', 'mmwtal.*']),
+    package_data={'mmwtal.priors': ['prompts/*.txt']},
     python_requires='>=3.11',
     install_requires=INSTALL_REQUIRES,
     extras_require=extras(),

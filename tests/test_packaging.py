@@ -42,7 +42,13 @@ ORDER = (
 COMMON = {'mmwtal', 'mmwtal.version', 'mmwtal.registry'}
 
 # What comes with a requirement: module -> distribution that is declared.
-PROVIDED_BY = {'cv2': 'mmengine', 'yaml': 'mmengine', 'mmcv': 'mmcv-lite', 'pkg_resources': 'setuptools'}
+PROVIDED_BY = {
+    'cv2': 'mmengine',
+    'yaml': 'mmengine',
+    'matplotlib': 'mmengine',
+    'mmcv': 'mmcv-lite',
+    'pkg_resources': 'setuptools',
+}
 
 
 @pytest.fixture
@@ -124,6 +130,20 @@ def test_every_package_and_the_licence_are_distributed(metadata, repo_root):
     for part in ('Version 2.0, January 2004', '9. Accepting Warranty or Additional Liability', 'END OF TERMS'):
         assert part in text
     assert len(text.splitlines()) == 202
+
+
+def test_files_beside_the_modules_are_distributed(metadata, repo_root):
+    stated = {
+        path
+        for package, patterns in metadata['package_data'].items()
+        for pattern in patterns
+        for path in repo_root.joinpath(*package.split('.')).glob(pattern)
+    }
+    there = {
+        path for path in (repo_root / 'mmwtal').rglob('*') if path.is_file() and path.suffix not in ('.py', '.pyc')
+    }
+    assert there == stated
+    assert any(path.name == 'system_v1.txt' for path in stated)
 
 
 # Commands

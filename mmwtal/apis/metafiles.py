@@ -17,6 +17,8 @@ from mmwtal.utils.json_file import finite_number
 from mmwtal.utils.names import did_you_mean
 
 METAFILE = 'metafile.yml'
+# Folders of configs of offline jobs, which are no models.
+_OFFLINE = ('priors',)
 _COLLECTION = {'Name': str, 'Paper': dict, 'Code': str, 'README': str}
 _PAPER = {'Title': str, 'URL': str}
 _MODEL = {'Name': str, 'In Collection': str, 'Config': str}
@@ -232,6 +234,6 @@ def _unlisted(listed: list[object], root: Path) -> Iterator[str]:
     """Yield the configs that metafiles do not list exactly once."""
     for leaf in sorted((root / 'configs').rglob('*.py')):
         name = leaf.relative_to(root).as_posix()
-        if '_base_' not in leaf.parts and listed.count(name) != 1:
+        if not {'_base_', *_OFFLINE} & set(leaf.parts) and listed.count(name) != 1:
             file = leaf.parent.relative_to(root) / METAFILE
             yield f'{name}: expected once as Config under Models of {file}, found {listed.count(name)} times'

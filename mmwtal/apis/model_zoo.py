@@ -9,9 +9,9 @@ from mmwtal.apis.metafiles import ModelEntry, Published, read_metafiles
 from mmwtal.apis.settings import prepare_config
 from mmwtal.evaluation.protocols import PROTOCOLS
 from mmwtal.evaluation.runs import RunSet, read_runs
-from mmwtal.evaluation.tables import Table
 from mmwtal.utils.config.digest import config_sha256
 from mmwtal.utils.errors import UserError
+from mmwtal.utils.tables import Table
 
 PAGE = 'configs/README.md'
 QUICK = 'configs/quick/'

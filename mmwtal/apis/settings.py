@@ -43,6 +43,8 @@ def prepare_config(
         UserError: If the file cannot be read or anything in it is wrong; all problems in one message.
     """
     cfg, origins = load_config(config, dict(cfg_options) if cfg_options else None)
+    if 'job' in cfg:
+        raise UserError(f'{config} is a config of an offline job and has no model to train or test')
     require_valid_config(cfg if guidance else unguided(cfg), origins)
     init_default_scope(cfg.get('default_scope', 'mmwtal'))
     for owner in _owners_of_data_root(cfg):

@@ -8,8 +8,8 @@ import numpy as np
 
 from mmwtal.evaluation.runs import RunSet
 from mmwtal.evaluation.statistics import CONFIDENCE, PairedDifference, Spread, paired_difference, spread, student_t
-from mmwtal.evaluation.tables import Table
 from mmwtal.utils.errors import UserError
+from mmwtal.utils.tables import Table
 
 _ENOUGH_PAIRS = 4
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from mmwtal.evaluation.statistics import Spread, spread
-from mmwtal.evaluation.tables import Table
 from mmwtal.utils.errors import UserError
 from mmwtal.utils.json_file import finite_number, read_json_object
+from mmwtal.utils.tables import Table
 
 RESULT_NAME = 'result.json'
 SUMMARY_NAME = 'summary.json'

@@ -34,7 +34,7 @@ class Deaths:
     def forgive(self, videos: Iterable[str]) -> None:
         """Begin anew with videos that are tried again on purpose."""
         forgiven = [video for video in videos if self._counts.pop(video, 0)]
-        self._writer.append([{'video': video, 'reason': ''} for video in forgiven])
+        self._writer.append([{'video': video, 'forgiven': True} for video in forgiven])
 
 
 @contextmanager
@@ -53,11 +53,11 @@ def deaths_of(store: Path, writer: str) -> Iterator[Deaths]:
         problems: list[str] = []
         counts: Counter[str] = Counter()
         for name, number, line in ledger.lines(problems):
-            if not isinstance(line, dict) or not all(isinstance(line.get(key), str) for key in ('video', 'reason')):
-                problems.append(f'{name}, line {number}: expected an object with video and reason')
-            elif line['reason']:
-                counts[line['video']] += 1
-            else:
+            if not isinstance(line, dict) or not isinstance(line.get('video'), str):
+                problems.append(f'{name}, line {number}: expected an object with video')
+            elif line.get('forgiven'):
                 counts.pop(line['video'], None)
+            else:
+                counts[line['video']] += 1
         raise_problems(ledger.folder, problems)
         yield Deaths(opened, counts)

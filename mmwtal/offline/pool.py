@@ -153,13 +153,22 @@ class _Worker:
     def _converse(self, task: _Task) -> Any:
         """Start a process if there is none, hand it an item and take its answer; runs in the thread."""
         try:
-            pipe = self._pipe if self._pipe is not None else self._start(task)
+            pipe = self._living() or self._start(task)
             return self._exchange(pipe, task.payload[0]) if task.payload else None
         finally:
             if task is self._task:
                 self._task = None
             if task.unwanted.is_set():
                 self._dismiss()
+
+    def _living(self) -> Connection | None:
+        """Return the pipe to the process; None if there is none, or it died while it had nothing to do."""
+        if self._process is not None:
+            with _REAPING:
+                alive = self._process.is_alive()
+            if not alive:
+                self._dismiss()
+        return self._pipe
 
     def _start(self, task: _Task) -> Connection:
         context = multiprocessing.get_context('spawn')

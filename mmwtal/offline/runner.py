@@ -3,9 +3,8 @@
 import asyncio
 import time
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -48,18 +47,16 @@ async def run_job(
     progress: Progress,
     patience: float = PATIENCE,
 ) -> None:
-    """Open a job, do videos, and close it however that ends; see :func:`do_videos`.
-
-    Raises:
-        UserError: If the job cannot be opened, too.
-    """
-    async with opened(job, progress=progress, patience=patience, left=len(entries)):
+    """Open a job, do videos, and close it however that ends; see :func:`open_job` and :func:`do_videos`."""
+    await open_job(job, progress=progress, patience=patience, left=len(entries))
+    try:
         await do_videos(job, entries, write=write, deaths=deaths, progress=progress, patience=patience)
+    finally:
+        await job.close()
 
 
-@asynccontextmanager
-async def opened(job: OfflineJob, *, progress: Progress, patience: float, left: int) -> AsyncIterator[None]:
-    """Open a job, again and again while what it needs is out of reach, and close it at the end.
+async def open_job(job: OfflineJob, *, progress: Progress, patience: float, left: int) -> None:
+    """Open a job, again and again while what it needs is out of reach; it is closed where that fails.
 
     Args:
         job: The job.
@@ -83,10 +80,6 @@ async def opened(job: OfflineJob, *, progress: Progress, patience: float, left: 
                 await job.close()
         if down is not None:
             await waiting.pause(down, left)
-    try:
-        yield
-    finally:
-        await job.close()
 
 
 async def do_videos(
@@ -180,7 +173,7 @@ class _Run:
                 async with asyncio.timeout(_LONGEST_PAUSE):
                     if await self.job.healthy():
                         return
-            except TimeoutError:
+            except (TimeoutError, EngineDown):
                 continue  # no answer is an answer
 
     async def _do(self, entry: VideoEntry) -> None:

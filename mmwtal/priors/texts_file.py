@@ -1,9 +1,10 @@
 """Reading texts that were made elsewhere: one JSON file by video and label, checked as a whole."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mmwtal.formats.annotations import AnnotationSet, video_id_problem
 from mmwtal.formats.class_names import choose_classes
@@ -101,10 +102,34 @@ def import_texts(
         UserError: If anything is wrong with the file, then nothing is written; or if the store holds other texts.
     """
     records = read_texts(path, source=source, annotations=annotations)
+    content = hashlib.sha256(path.read_bytes()).hexdigest()
+    job = {'kind': 'import', 'source': source, 'sha256': content}
+    return import_records(records, store, job=job, annotations=annotations, overwrite=overwrite)
+
+
+def import_records(
+    records: Sequence[PriorRecord],
+    store: PriorStore,
+    *,
+    job: Mapping[str, Any],
+    annotations: AnnotationSet | None,
+    overwrite: bool,
+) -> ImportedTexts:
+    """Write records into a prior store; an import that was interrupted is completed.
+
+    Args:
+        records: The records.
+        store: The store.
+        job: What they depend on.
+        annotations: The videos and labels whose texts are counted.
+        overwrite: Replace a store of another job.
+
+    Raises:
+        UserError: If the store holds other texts.
+    """
     if overwrite:
         store.clear()
-    content = hashlib.sha256(path.read_bytes()).hexdigest()
-    store.begin({'kind': 'import', 'source': source, 'sha256': content})
+    store.begin(job)
     written = write_records(store, records)
     described = {(record.video, record.label) for record in records}
     pairs = (
@@ -122,7 +147,7 @@ def import_texts(
     )
 
 
-def write_records(store: PriorStore, records: list[PriorRecord]) -> int:
+def write_records(store: PriorStore, records: Sequence[PriorRecord]) -> int:
     """Add those records to a store that it lacks; return their number."""
     with store.writer(WRITER) as writer:
         there = store.read()

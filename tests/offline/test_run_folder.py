@@ -9,16 +9,17 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mmwtal.offline.folder import run_folder
-from mmwtal.offline.job import EngineDown, ItemFailed, State
+from mmwtal.offline.job import EngineDown, ItemFailed, State, VideoEntry
 from mmwtal.offline.ledger import Ledger
 from mmwtal.offline.plan import Plan
-from mmwtal.offline.pool import WorkerDied
+from mmwtal.offline.pool import WorkerDied, WorkerPool
 from mmwtal.offline.runner import Summary
 from mmwtal.offline.shards import Shard
 from mmwtal.utils.errors import UserError
@@ -113,6 +114,16 @@ def test_deaths_are_remembered_and_forgiven_on_purpose(job: FakeJob) -> None:
     run(job, 'a', again=frozenset({'quarantined'}))
     assert job.log.count('a') == 3
     assert states(job) == {'a': 'ok'}
+
+
+def test_failed_videos_are_done_again_on_purpose(job: FakeJob) -> None:
+    job.acts = raising({'a': ItemFailed('no picture')})
+    run(job, 'a', 'b')
+    job.acts = str
+    assert run(job, 'a', 'b', again=frozenset({'refused'})).counts == {}
+    assert run(job, 'a', 'b', again=frozenset({'failed'})).counts == {'ok': 1}
+    assert states(job) == {'a': 'ok', 'b': 'ok'}
+    assert job.log.count('b') == 1
 
 
 def test_a_video_that_dies_goes_to_the_end(job: FakeJob) -> None:
@@ -212,6 +223,30 @@ def test_shards_share_the_videos_and_no_other_division_joins(job: FakeJob) -> No
     for number, count in ((2, 2), (-1, 2), (0, 0)):
         with pytest.raises(UserError, match='shards are numbered'):
             Shard(number, count)
+
+
+class EvaluatingJob(FakeJob):
+    """Has a child process evaluate what its videos are called."""
+
+    async def open(self) -> None:
+        self.pool = WorkerPool(eval, size=2, timeout=30, name='helper')
+
+    async def close(self) -> None:
+        await self.pool.close()
+
+    async def process(self, entry: VideoEntry) -> Sequence[Mapping[str, Any]]:
+        await self.pool.call(entry.video)
+        return await super().process(entry)
+
+
+def test_real_deaths_and_their_neighbours(job: FakeJob) -> None:
+    job = EvaluatingJob(job.store)
+    fatal = '__import__("os")._exit(5)'
+    summary = run(job, '1 + 1', fatal, '2 + 2', '3 + 3')
+    assert summary.counts == {'ok': 3, 'quarantined': 1}
+    assert reasons(job)[fatal] == 'ended its process 3 times; the last time: helper died (exit code 5)'
+    with pytest.raises(ZeroDivisionError):
+        run(job, '1 / 0')
 
 
 # In processes of their own

@@ -68,6 +68,10 @@ def test_a_death_takes_one_item(ending: str, message: str) -> None:
         second = await pool.call(PID)
         assert len({first, second, os.getpid()}) == 3
         assert gone(first)
+        # One that dies while it has nothing to do takes no item.
+        os.kill(second, signal.SIGKILL)
+        assert gone(second)
+        assert await pool.call('2 * 3') == 6
 
     with_pool(test)
 

@@ -12,8 +12,8 @@ from mmwtal.apis.seed_runs import seed_folder
 from mmwtal.evaluation.run_comparison import few_pairs_text, interval_text
 from mmwtal.evaluation.runs import to_text
 from mmwtal.evaluation.statistics import CONFIDENCE, Spread
-from mmwtal.evaluation.tables import Table
 from mmwtal.utils.run_options import seeds_text
+from mmwtal.utils.tables import Table
 
 _MEASURED_ARE = (
     'Measured on the test videos, in [0, 1]: incompleteness, the share of an instance that its best detection leaves '

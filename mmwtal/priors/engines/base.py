@@ -3,8 +3,11 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
+
+from mmwtal.video.clip import Clip, Frame
+
+__all__ = ['BaseEngine', 'Clip', 'Frame', 'Reply', 'Request', 'RequestFailed', 'RequestTooLarge']
 
 
 class RequestFailed(Exception):
@@ -13,40 +16,6 @@ class RequestFailed(Exception):
 
 class RequestTooLarge(RequestFailed):
     """A request that exceeds the model's context or the memory: fewer frames may do."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Frame:
-    """A frame that the model sees.
-
-    Args:
-        time: Its presentation time in seconds from the beginning of the video.
-        jpeg: The picture, upright, as JPEG.
-    """
-
-    time: float
-    jpeg: bytes
-
-
-@dataclass(frozen=True, kw_only=True)
-class Clip:
-    """A stretch of a video.
-
-    Args:
-        path: The file of the whole video, for engines that send it as it is.
-        start: Seconds at which the stretch begins.
-        end: Seconds at which it ends.
-        duration: Seconds of the whole video.
-        fps: Mean frame rate of the video.
-        frames: Frames of it, in the order of their times.
-    """
-
-    path: Path
-    start: float
-    end: float
-    duration: float
-    fps: float
-    frames: tuple[Frame, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

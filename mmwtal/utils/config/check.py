@@ -73,7 +73,9 @@ def _check_keys(cfg: Config, origins: Origins, walker: Walker, report: ConfigRep
 
 def _check_presence(cfg: Config, origins: Origins, report: ConfigReport) -> None:
     meant = {problem.nearest for problem in report.problems}
-    for key, message in (('model', 'is missing'), ('default_scope', "is missing; set default_scope = 'mmwtal'")):
+    # An offline job has no model, and no Runner.
+    first = 'job' if 'job' in cfg or 'job' in meant else 'model'
+    for key, message in ((first, 'is missing'), ('default_scope', "is missing; set default_scope = 'mmwtal'")):
         if key not in cfg and key not in meant:
             report.wrong((key,), message, origins.value(()))
     for group in TOGETHER:

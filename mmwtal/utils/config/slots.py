@@ -53,6 +53,7 @@ INSIDE: Mapping[Registry, Mapping[str, Slot]] = {
         'datasets': Slot(ours.DATASETS, many=True),
     },
     ours.TRANSFORMS: {'transforms': Slot(ours.TRANSFORMS, many=True)},
+    ours.OFFLINE_JOBS: {'engine': Slot(ours.MLLM_ENGINES), 'dialogue': Slot(ours.OFFLINE_JOBS)},
 }
 
 
@@ -136,6 +137,7 @@ _OF_A_LOOP = frozenset({'runner', 'dataloader', 'evaluator'})
 _EVALUATOR = Slot(ours.EVALUATOR, default=Evaluator, inside={'metrics': _METRICS})
 _SLOTS: Mapping[str, Slot] = {
     'model': Slot(ours.MODELS),
+    'job': Slot(ours.OFFLINE_JOBS, given=frozenset({'data_root', 'store'})),
     'data_preprocessor': Slot(ours.MODELS),
     'train_dataloader': _DATALOADER,
     'val_dataloader': _DATALOADER,
@@ -172,6 +174,7 @@ _SLOTS: Mapping[str, Slot] = {
 TOP_LEVEL: Mapping[str, Any] = {
     **dict.fromkeys(_SLOTS, dict | None),
     'model': dict,
+    'job': dict,
     'env_cfg': dict,
     'randomness': dict,
     'val_evaluator': dict | list | None,

@@ -1,0 +1,171 @@
+"""What tools/priors.py does beyond running a job: its plan, the picture of a video, the vectors of its texts."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmwtal.apis.offline import job_config
+from mmwtal.apis.settings import prepare_config
+from mmwtal.offline.job import EngineDown
+from mmwtal.offline.manifest import PLAN_NAME
+from mmwtal.offline.plan import Plan, plan_videos, read_plan
+from mmwtal.offline.progress import Progress
+from mmwtal.priors.describe_classes import ClassQuestion, DescribedClasses, describe_classes
+from mmwtal.priors.engines.base import BaseEngine
+from mmwtal.priors.generation import PriorGeneration
+from mmwtal.priors.schema import PriorRecord
+from mmwtal.priors.store import PriorStore
+from mmwtal.registry import GUIDANCE_TEXTS, MLLM_ENGINES, build_module
+from mmwtal.utils.errors import UserError
+from mmwtal.utils.names import did_you_mean
+from mmwtal.video.probe import probe_video
+from mmwtal.video.reader import read_frames
+from mmwtal.video.source import VideoError
+
+_SHORT_SIDE = 240
+
+
+def begin_plan(job: PriorGeneration, folder: Path, videos: Path, *, workers: int, overwrite: bool = False) -> Plan:
+    """Find and probe the training videos of a job, and begin its store; an earlier plan of it is extended.
+
+    Args:
+        job: The job.
+        folder: The store.
+        videos: The folder of videos.
+        workers: Processes that probe.
+        overwrite: Remove a store of another job first.
+
+    Raises:
+        UserError: If the store is of another job, a video has two files, or no video is there.
+    """
+    if not videos.is_dir():
+        raise UserError(f'--videos: there is no folder {videos}')
+    store = PriorStore(folder)
+    known = None
+    if overwrite:
+        store.clear()
+    else:
+        known = plan_of(folder, videos)
+    store.begin(job.identity)
+    plan = plan_videos(
+        videos,
+        job.wanted,
+        probe_video,
+        known=known,
+        unreadable=VideoError,
+        workers=workers,
+        progress=lambda total: Progress(total, stream=sys.stderr),
+    )
+    plan.write(folder)
+    return plan
+
+
+def plan_of(folder: Path, videos: Path | None = None) -> Plan | None:
+    """Return the plan of a store, None for one that was imported; ``videos`` is where its files are on this machine."""
+    return read_plan(folder, videos) if (folder / PLAN_NAME).exists() else None
+
+
+def need_plan(folder: Path, videos: Path | None = None) -> Plan:
+    """Return the plan of a store; see :func:`plan_of`.
+
+    Raises:
+        UserError: If there is none.
+    """
+    plan = plan_of(folder, videos)
+    if plan is None:
+        raise UserError(
+            f'{folder} has no plan: make it with tools/priors.py plan CONFIG --videos FOLDER and the same store'
+        )
+    return plan
+
+
+def draw_video(folder: Path, video: str, path: Path, *, videos: Path | None = None) -> None:
+    """Draw the frames of a video that the model was asked about, and what it answered.
+
+    Args:
+        folder: The store.
+        video: The video's id.
+        path: The PNG file to write.
+        videos: The folder of videos; None for where the plan was made.
+
+    Raises:
+        UserError: If the store knows nothing of the video, or it cannot be read.
+    """
+    records = [record for record in PriorStore(folder).read().values() if record.video == video]
+    plan = plan_of(folder, videos)
+    if plan is None:
+        raise UserError(f'{folder} has no plan: its texts were imported, and no video was asked about')
+    entries = {entry.video: entry for entry in plan.entries}
+    entry = entries.get(video)
+    if entry is None or not records:
+        known = {record for record, _ in PriorStore(folder).read()}
+        raise UserError(f'{folder} has no record of a video {video!r}{did_you_mean(video, known & entries.keys())}')
+    times = _times_asked(records)
+    if not times:
+        raise UserError(f'video {video}: no frame of it was asked about ({records[0].reason or records[0].state})')
+    try:
+        read = read_frames(entry.path, times, short_side=_SHORT_SIDE)
+    except VideoError as error:
+        raise UserError(f'{error}; --videos names the folder of videos on this machine') from None
+    # Imported here: matplotlib takes its time, and only a picture needs it.
+    from mmwtal.visualization.prior_picture import draw_prior
+
+    draw_prior(path, video=video, duration=entry.duration, times=times, frames=list(read.frames), records=records)
+
+
+def _times_asked(records: list[PriorRecord]) -> list[float]:
+    """Return the times of all frames that a video's questions showed."""
+    times: set[float] = set()
+    for record in records:
+        for question in ('key', 'complete'):
+            asked: Any = record.details.get(question)
+            times.update(asked.get('frames', ()) if isinstance(asked, Mapping) else ())
+    return sorted(times)
+
+
+def embed_texts(
+    config: str | Path, *, data_root: Path | None = None, cfg_options: Mapping[str, Any] | None = None
+) -> Any:
+    """Run the text encoder of a config's guidance for all texts whose vectors are not cached yet.
+
+    Args:
+        config: A config with guidance by texts.
+        data_root: Replaces the config's.
+        cfg_options: Dotted keys and the values that replace the config's.
+
+    Returns:
+        The texts, as training sees them.
+
+    Raises:
+        UserError: If the config or a text is faulty, or has no guidance by texts.
+    """
+    cfg = prepare_config(config, cfg_options=cfg_options, data_root=data_root)
+    guidance = cfg.model.get('guidance')
+    if not isinstance(guidance, dict) or guidance.get('texts') is None:
+        raise UserError(f'{config} has no guidance by texts: take a config of configs/mllm4wtal/')
+    return build_module(guidance['texts'], GUIDANCE_TEXTS)
+
+
+async def describe_classes_by(
+    config: str | Path, classes: Sequence[str], out: Path, *, cfg_options: Mapping[str, Any] | None = None
+) -> DescribedClasses:
+    """Ask the model of a job's config to describe classes.
+
+    Args:
+        config: A config whose job has an engine.
+        classes: The classes.
+        out: The file of descriptions; see :func:`~mmwtal.priors.describe_classes.describe_classes`.
+        cfg_options: Dotted keys and the values that replace the config's.
+
+    Raises:
+        UserError: If the config is wrong, the engine will not answer or is out of reach.
+    """
+    engine: BaseEngine = build_module(job_config(config, cfg_options).get('engine'), MLLM_ENGINES)
+    try:
+        await engine.open()
+        return await describe_classes(classes, out, engine=engine, question=ClassQuestion())
+    except EngineDown as error:
+        raise UserError(f'{error}; run the same command again to go on') from None
+    finally:
+        await engine.close()

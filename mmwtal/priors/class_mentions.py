@@ -1,0 +1,81 @@
+"""Which classes of a data set a text names."""
+
+from collections.abc import Collection, Iterable, Sequence
+
+from mmwtal.priors.lemmas import lemmas_of
+from mmwtal.utils.words import is_mark, split_words, words_of_name
+
+# They come and go within a name: "mowing the lawn" is "mows a lawn" in a sentence.
+_DETERMINERS = frozenset(['a', 'an', 'the', 'his', 'her', 'its', 'their', 'this', 'that', 'these', 'those'])
+# Behind one of these a word is the name of an activity: "does diving", "plays cricket", "a game of croquet".
+_DOING = frozenset(['do', 'play', 'practise', 'practice', 'perform', 'of'])
+
+
+class ClassMentions:
+    """Finds names of classes in texts, whatever their case, inflection and articles.
+
+    A name of several words counts wherever they follow one another. A name of one word is often an ordinary word for a
+    motion ("swimming", "spinning", "snatch"): it counts only where it is spelt as in the name and follows a form of
+    "do", "play", "practise" or "perform", or "of".
+
+    Args:
+        classes: The classes of the data set.
+    """
+
+    def __init__(self, classes: Iterable[str]) -> None:
+        self._single: dict[str, str] = {}
+        self._by_first: dict[str, list[tuple[tuple[str, ...], str]]] = {}
+        self._lemmas: dict[str, tuple[str, ...]] = {}
+        for label in classes:
+            words = _words(words_of_name(label))
+            lemmas = tuple(lemmas_of(words))
+            self._lemmas[label] = lemmas
+            if len(words) == 1:
+                self._single[words[0]] = label
+            elif words:
+                self._by_first.setdefault(lemmas[0], []).append((lemmas, label))
+
+    def others_in(self, text: str, own: Collection[str]) -> list[str]:
+        """Return the classes that a text names and should not.
+
+        Args:
+            text: The text.
+            own: Classes that it may name; and so it may any class whose name is a part of one of theirs, as "diving"
+                is of ``CliffDiving``.
+
+        Returns:
+            The other classes, in the order in which they are named.
+        """
+        found = self._named(text)
+        allowed = [self._of(label) for label in own]
+        return [
+            label
+            for label in found
+            if label not in own and not any(_contains(name, self._lemmas[label]) for name in allowed)
+        ]
+
+    def _named(self, text: str) -> list[str]:
+        words = _words(text)
+        lemmas = lemmas_of(words)
+        found: dict[str, None] = {}
+        for place, lemma in enumerate(lemmas):
+            for name, label in self._by_first.get(lemma, ()):
+                if tuple(lemmas[place : place + len(name)]) == name:
+                    found[label] = None
+            if place and words[place] in self._single and lemmas[place - 1] in _DOING:
+                found[self._single[words[place]]] = None
+        return list(found)
+
+    def _of(self, label: str) -> tuple[str, ...]:
+        known = self._lemmas.get(label)
+        return tuple(lemmas_of(_words(words_of_name(label)))) if known is None else known
+
+
+def _words(text: str) -> list[str]:
+    words = (word.lower() for word in split_words(text))
+    return [word for word in words if not is_mark(word) and word not in _DETERMINERS]
+
+
+def _contains(whole: Sequence[str], part: Sequence[str]) -> bool:
+    """Tell whether all words of a name stand in another, in whatever order."""
+    return set(part) <= set(whole)

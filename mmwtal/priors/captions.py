@@ -12,10 +12,11 @@ from typing import Any
 
 from mmwtal.formats.annotations import AnnotationSet
 from mmwtal.formats.findings import shown
+from mmwtal.offline.ledger import cut
 from mmwtal.priors.lemmas import lemmas_of
 from mmwtal.priors.schema import PriorRecord, parse_text
 from mmwtal.priors.sentences import as_sentence, distinct
-from mmwtal.priors.store import PriorStore, cut
+from mmwtal.priors.store import PriorStore
 from mmwtal.priors.texts_file import ImportedTexts, import_records
 from mmwtal.utils.errors import UserError
 from mmwtal.utils.json_file import JsonObject, finite_numbers, json_type, read_json_object

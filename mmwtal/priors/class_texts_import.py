@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmwtal.formats.findings import shown
+from mmwtal.offline.ledger import cut
 from mmwtal.priors.lemmas import lemmas_of
 from mmwtal.priors.schema import PriorText, absent_key_words, parse_text
 from mmwtal.priors.sentences import as_sentence, clean, distinct
-from mmwtal.priors.store import cut
 from mmwtal.utils.errors import UserError
 from mmwtal.utils.files import write_atomically
 from mmwtal.utils.json_file import JsonObject, json_type, read_json_object

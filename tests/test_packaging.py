@@ -42,7 +42,13 @@ ORDER = (
 COMMON = {'mmwtal', 'mmwtal.version', 'mmwtal.registry'}
 
 # What comes with a requirement: module -> distribution that is declared.
-PROVIDED_BY = {'cv2': 'mmengine', 'yaml': 'mmengine', 'mmcv': 'mmcv-lite', 'pkg_resources': 'setuptools'}
+PROVIDED_BY = {
+    'cv2': 'mmengine',
+    'yaml': 'mmengine',
+    'matplotlib': 'mmengine',
+    'mmcv': 'mmcv-lite',
+    'pkg_resources': 'setuptools',
+}
 
 
 @pytest.fixture

@@ -143,11 +143,12 @@ def _run(args: argparse.Namespace) -> int:
     plan = need_plan(folder, args.videos)
     again = frozenset(args.states) if args.command == 'retry' else frozenset()
     if args.ray:
-        from mmwtal.offline.ray_runner import run_on_ray
+        from mmwtal.offline.ray_runner import run_ray
 
         if args.num_shards > 1:
             raise UserError('--ray divides the videos by itself: leave out --num-shards')
-        done = run_on_ray(job, plan, folder, address=args.ray, workers=args.workers, again=again, stream=sys.stderr)
+        options = {'workers': args.workers, 'address': args.ray, 'patience': args.patience}
+        done = run_ray(job, plan, folder, again=again, stream=sys.stderr, **options)
     else:
         shard = Shard(args.shard, args.num_shards)
         done = run_folder(job, plan, folder, shard, again=again, patience=args.patience, stream=sys.stderr)
@@ -158,33 +159,43 @@ def _run(args: argparse.Namespace) -> int:
 
 def _status(args: argparse.Namespace) -> None:
     from mmwtal.apis.prior_jobs import plan_of
-    from mmwtal.priors.status import store_status
+    from mmwtal.priors.store_check import check_store
 
-    folder = _folder(args)
+    folder, annotations = _folder(args), _annotations(args)
     store, plan = PriorStore(folder), plan_of(folder)
-    found = store_status(store.read(), annotations=_annotations(args), plan=plan)
-    manifest = store.manifest()
+    records, manifest = store.read(), store.manifest()
+    found = check_store(records, annotations=annotations, worst=0)
     print(f'{folder}: {manifest["job"].get("kind", "unknown")}, fingerprint {manifest["fingerprint"][:12]}')
     if plan is not None:
         print(f'videos    {len(plan.entries)} planned, {len(plan.unreadable)} unreadable, {len(plan.missing)} missing')
-    states = [f'{found.states[state]} {state}' for state in get_args(State) if found.states[state]]
-    left = [] if found.left is None else [f'{found.left} to do']
-    absent = [f'{found.out_of_reach} without a file'] if found.out_of_reach else []
-    print(f'pairs     {", ".join([*states, *left, *absent]) or "none"} (a pair is a video and one of its labels)')
-    if found.halves:
-        print(f'          {found.halves} of those that are ok lack key or complete semantics')
-    for source, count in found.sources.most_common():
+    counts = [f'{count} {state}' for state, count in found.states.items() if count]
+    if annotations is not None:
+        videos = annotations.in_subset('training')
+        left = [(one.video_id, label) for one in videos for label in one.labels if (one.video_id, label) not in records]
+        planned = {video for video, _ in left} if plan is None else {entry.video for entry in plan.entries}
+        to_do = sum(video in planned for video, _ in left)
+        counts += [f'{to_do} to do', *([f'{len(left) - to_do} without a file'] if to_do < len(left) else [])]
+    print(f'pairs     {", ".join(counts) or "none"} (a pair is a video and one of its labels)')
+    halves = sum(record.state == 'ok' and bool(record.faults) for record in records.values())
+    if halves:
+        print(f'          {halves} of those that are ok lack key or complete semantics')
+    for source, count in found.sources.items():
         print(f'source    {shown(source)}: {count}')
     if busy := store.ledger.busy():
         print(f'running   {", ".join(busy)}')
-    _list('reasons why not ok', [f'{count} x {reason}' for reason, count in found.reasons.most_common()])
+    _list('reasons why something is missing', [f'{count} x {reason}' for reason, count in found.reasons.items()])
 
 
 def _check(args: argparse.Namespace) -> None:
-    from mmwtal.priors.report import format_report, report_store
+    from mmwtal.formats.class_names import choose_classes
+    from mmwtal.priors.report import format_report
+    from mmwtal.priors.store_check import check_store
     from mmwtal.utils.files import write_atomically
 
-    report = report_store(PriorStore(_folder(args)).read(), annotations=_need_annotations(args), worst=args.worst)
+    annotations = _annotations(args)
+    classes = () if annotations is None else choose_classes(annotations)
+    records = PriorStore(_folder(args)).read()
+    report = check_store(records, annotations=annotations, classes=classes, worst=args.worst)
     print(format_report(report))
     if args.json:
         content = json.dumps(report.to_json(), indent=1) + '\n'
@@ -222,8 +233,13 @@ def _import_captions(args: argparse.Namespace) -> None:
     from mmwtal.priors.captions import import_captions
 
     annotations, store = _need_annotations(args), PriorStore(_folder(args))
-    done = import_captions(args.captions, store, annotations=annotations, overwrite=args.overwrite)
+    done, counts = import_captions(args.captions, store, annotations=annotations, overwrite=args.overwrite)
     _say_imported(done, store.folder)
+    left_out = {
+        'training videos have several labels, and a caption is about none of them alone': counts.several_labels,
+        'captioned videos are no training videos': counts.elsewhere,
+    }
+    print(*(f'{count} {what}' for what, count in left_out.items() if count), sep='\n')
 
 
 def _embed(args: argparse.Namespace) -> None:

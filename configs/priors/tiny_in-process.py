@@ -1,4 +1,4 @@
-# A tiny random model, written by `tools/priors.py tiny-model data/tiny-mllm`: it tries the whole road on a CPU in minutes.
+# A tiny random model, written by `tools/priors.py tiny-model data/tiny-mllm`: the whole road on a CPU in minutes.
 # Its answers keep to the form and say nothing.
 _base_ = ['../_base_/jobs/priors.py']
 

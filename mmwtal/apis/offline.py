@@ -27,9 +27,14 @@ def build_job(
     Raises:
         UserError: If the config is wrong, has no job, or the job refuses its settings.
     """
+    return OFFLINE_JOBS.build({**job_config(config, cfg_options), 'data_root': data_root, 'store': store})
+
+
+def job_config(config: str | Path, cfg_options: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the ``job`` of a config, checked; see :func:`build_job`."""
     cfg, origins = load_config(config, dict(cfg_options) if cfg_options else None)
     if 'job' not in cfg and 'model' in cfg:
         raise UserError(f'{config} is a config of a model and has no job: take one of configs/priors/')
     require_valid_config(cfg, origins)
     init_default_scope(cfg.default_scope)
-    return OFFLINE_JOBS.build({**cfg.job, 'data_root': data_root, 'store': store})
+    return dict(cfg.job)

@@ -1,19 +1,22 @@
 """What tools/priors.py does beyond running a job: its plan, the picture of a video, the vectors of its texts."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-
+from mmwtal.apis.offline import job_config
 from mmwtal.apis.settings import prepare_config
+from mmwtal.offline.job import EngineDown
 from mmwtal.offline.manifest import PLAN_NAME
 from mmwtal.offline.plan import Plan, plan_videos, read_plan
 from mmwtal.offline.progress import Progress
+from mmwtal.priors.describe_classes import ClassQuestion, DescribedClasses, describe_classes
+from mmwtal.priors.engines.base import BaseEngine
 from mmwtal.priors.generation import PriorGeneration
 from mmwtal.priors.schema import PriorRecord
 from mmwtal.priors.store import PriorStore
-from mmwtal.registry import GUIDANCE_TEXTS, build_module
+from mmwtal.registry import GUIDANCE_TEXTS, MLLM_ENGINES, build_module
 from mmwtal.utils.errors import UserError
 from mmwtal.utils.names import did_you_mean
 from mmwtal.video.probe import probe_video
@@ -71,7 +74,9 @@ def need_plan(folder: Path, videos: Path | None = None) -> Plan:
     """
     plan = plan_of(folder, videos)
     if plan is None:
-        raise UserError(f'{folder} has no plan: make it with tools/priors.py plan CONFIG --videos FOLDER and the same store')
+        raise UserError(
+            f'{folder} has no plan: make it with tools/priors.py plan CONFIG --videos FOLDER and the same store'
+        )
     return plan
 
 
@@ -106,9 +111,7 @@ def draw_video(folder: Path, video: str, path: Path, *, videos: Path | None = No
     # Imported here: matplotlib takes its time, and only a picture needs it.
     from mmwtal.visualization.prior_picture import draw_prior
 
-    draw_prior(
-        path, video=video, duration=entry.duration, times=times, frames=list(read.frames), records=records
-    )
+    draw_prior(path, video=video, duration=entry.duration, times=times, frames=list(read.frames), records=records)
 
 
 def _times_asked(records: list[PriorRecord]) -> list[float]:
@@ -144,3 +147,25 @@ def embed_texts(
     return build_module(guidance['texts'], GUIDANCE_TEXTS)
 
 
+async def describe_classes_by(
+    config: str | Path, classes: Sequence[str], out: Path, *, cfg_options: Mapping[str, Any] | None = None
+) -> DescribedClasses:
+    """Ask the model of a job's config to describe classes.
+
+    Args:
+        config: A config whose job has an engine.
+        classes: The classes.
+        out: The file of descriptions; see :func:`~mmwtal.priors.describe_classes.describe_classes`.
+        cfg_options: Dotted keys and the values that replace the config's.
+
+    Raises:
+        UserError: If the config is wrong, the engine will not answer or is out of reach.
+    """
+    engine: BaseEngine = build_module(job_config(config, cfg_options).get('engine'), MLLM_ENGINES)
+    try:
+        await engine.open()
+        return await describe_classes(classes, out, engine=engine, question=ClassQuestion())
+    except EngineDown as error:
+        raise UserError(f'{error}; run the same command again to go on') from None
+    finally:
+        await engine.close()

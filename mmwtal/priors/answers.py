@@ -20,6 +20,8 @@ FEWEST_SENTENCES, MOST_SENTENCES = 3, 8
 _MOST_OCCURRENCES, _MOST_SPANS = 99, 16
 # With the whole class list for a question, a reply names those alone that it sees.
 _MOST_SEEN = 8
+# Seconds: more than a day.
+_LONGEST_VIDEO = 99_999
 _SENTENCE_IN_WORDS = 'a sentence of 4 to 30 words, with a capital letter first, a full stop last and no quotation mark'
 
 Sentence = Annotated[str, StringConstraints(pattern=SENTENCE)]
@@ -32,50 +34,63 @@ class Answer(BaseModel):
     model_config = ConfigDict(extra='forbid', strict=True, frozen=True)
 
 
-AnswerT = TypeVar('AnswerT', bound=Answer)
+FormT = TypeVar('FormT', bound=Answer)
 
 
 class Span(Answer):
     """A stretch of the video in which an action occurs, in seconds from the video's beginning."""
 
-    start: float = Field(ge=0, allow_inf_nan=False)
-    end: float = Field(ge=0, allow_inf_nan=False)
+    # Without an upper bound a model that runs astray writes digits to the end of its reply.
+    start: float = Field(ge=0, le=_LONGEST_VIDEO)
+    end: float = Field(ge=0, le=_LONGEST_VIDEO)
 
 
-class SeenAction(Answer):
+class Action(Answer):
     """An action that the model sees: how often, and the motion that sets it apart."""
 
-    label: str
-    visible: Literal[True]
     occurrences: int = Field(ge=1, le=_MOST_OCCURRENCES)
     motion: Sentence
     verbs: list[Word] = Field(min_length=1, max_length=5)
     objects: list[Word] = Field(max_length=5)
 
 
-class LocatedAction(SeenAction):
+class LocatedAction(Action):
     """An action that the model sees, and when."""
 
     spans: list[Span] = Field(min_length=1, max_length=_MOST_SPANS)
 
 
-class UnseenAction(Answer):
-    """An action that was asked about and that the model does not see."""
+class Visible(Answer):
+    """Comes first in what is said of an action that the model sees."""
 
-    label: str
+    visible: Literal[True]
+
+
+class Unseen(Answer):
+    """All that is said of an action that was asked about and that the model does not see."""
+
     visible: Literal[False]
 
 
+class Labelled(Answer):
+    """Comes first in what is said of an action in a list."""
+
+    label: str
+
+
 class KeyAnswer(Answer):
-    """Key semantics of all actions that were asked about; made for these by :func:`key_answer`."""
+    """An answer to the key question, of a form that :func:`key_answer` makes."""
 
     context: Sentence
-    actions: list[SeenAction | UnseenAction]
+    actions: Any
 
-    @property
-    def seen(self) -> dict[str, SeenAction]:
-        """The actions that the model sees, by label."""
-        return {one.label: one for one in self.actions if isinstance(one, SeenAction)}
+    def seen(self) -> list[tuple[str, Action]]:
+        """Return the actions that the model sees, with their labels, in the order of the answer."""
+        if isinstance(self.actions, list):
+            return [(one.label, one) for one in self.actions]
+        fields = type(self.actions).model_fields
+        entries = [(field.alias or name, getattr(self.actions, name)) for name, field in fields.items()]
+        return [(label, one) for label, one in entries if isinstance(one, Action)]
 
 
 class CompleteAnswer(Answer):
@@ -114,21 +129,25 @@ class ClassAnswer(CompleteAnswer):
 def key_answer(labels: tuple[str, ...], *, spans: bool, seen_only: bool) -> type[KeyAnswer]:
     """Return the model of an answer about actions.
 
+    Where each action needs an entry, the labels are keys: then none can be left out, said twice or made up.
+
     Args:
         labels: The actions as they are asked about.
         spans: Whether the answer says when they occur.
-        seen_only: Whether the answer leaves out what is not seen, for a question about many classes; otherwise it has
-            an entry for each label.
+        seen_only: Whether the answer is a list of what is seen alone, for a question about many classes.
     """
-    one_of_them: Any = Literal.__getitem__(labels)
-    label = (one_of_them, ...)
-    seen: Any = create_model('Seen', __base__=LocatedAction if spans else SeenAction, label=label)
+    action = LocatedAction if spans else Action
+    actions: Any
     if seen_only:
-        actions = (list[seen], Field(max_length=min(_MOST_SEEN, len(labels))))
+        one_of_them: Any = Literal.__getitem__(labels)
+        # The fields of the last base stand first.
+        listed: Any = create_model('Listed', __base__=(action, Labelled), label=(one_of_them, ...))
+        actions = (list[listed], Field(max_length=min(_MOST_SEEN, len(labels))))
     else:
-        unseen: Any = create_model('Unseen', __base__=UnseenAction, label=label)
-        either = Annotated[seen | unseen, Field(discriminator='visible')]
-        actions = (list[either], Field(min_length=len(labels), max_length=len(labels)))
+        seen: Any = create_model('Seen', __base__=(action, Visible))
+        entry = Annotated[seen | Unseen, Field(discriminator='visible')]
+        entries: dict[str, Any] = {f'action_{n}': (entry, Field(alias=label)) for n, label in enumerate(labels)}
+        actions = (create_model('Actions', __base__=Answer, **entries), ...)
     return create_model('KeyAnswerFor', __base__=KeyAnswer, actions=actions)
 
 
@@ -139,7 +158,7 @@ def schema_of(model: type[Answer]) -> Mapping[str, Any]:
     return _plain(schema, schema.get('$defs', {}))
 
 
-def read_answer(model: type[AnswerT], value: object) -> tuple[AnswerT | None, list[str]]:
+def read_answer(model: type[FormT], value: object) -> tuple[FormT | None, list[str]]:
     """Check the form of an answer.
 
     Args:
@@ -178,10 +197,9 @@ def _plain(node: Any, definitions: Mapping[str, Any]) -> Any:
 
 def _in_words(error: Mapping[str, Any]) -> str:
     """Say what is wrong with the form of an answer, without the terms of pydantic."""
-    parts = error['loc']
-    # Behind the number of an action stands which of its two forms was tried, a number as well.
-    kept = [one for n, one in enumerate(parts) if not (n and isinstance(one, int) and isinstance(parts[n - 1], int))]
-    place = '.'.join(map(str, kept)) or 'the answer'
+    # Behind the label of an action stands which of its two forms was tried.
+    parts = [part for n, part in enumerate(error['loc']) if n != 2 or not isinstance(part, bool | int)]
+    place = '.'.join(map(str, parts)) or 'the answer'
     context = error.get('ctx', {})
     kind = error['type']
     if kind == 'missing':
@@ -192,10 +210,9 @@ def _in_words(error: Mapping[str, Any]) -> str:
         what = _SENTENCE_IN_WORDS if context.get('pattern') == SENTENCE else 'one or two words of letters'
         return f'"{place}" must be {what}, found "{str(error["input"])[:80]}"'
     if kind == 'literal_error':
-        found = (
-            'true or false' if place.endswith('visible') else 'one of the actions that were asked about, spelt alike'
-        )
-        return f'"{place}" must be {found}; found {str(error["input"])[:80]!r}'
+        return f'"{place}" must be one of the actions that were asked about, found "{str(error["input"])[:80]}"'
+    if kind in ('union_tag_invalid', 'union_tag_not_found'):
+        return f'"{place}" needs "visible", true or false'
     if kind == 'too_short':
         return f'"{place}" needs {context["min_length"]} entries at least, found {context["actual_length"]}'
     if kind == 'too_long':

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from mmwtal.offline.job import ItemFailed, State, VideoEntry
-from mmwtal.priors.answers import CompleteAnswer, JoinedAnswer, KeyAnswer, SeenAction, key_answer
+from mmwtal.priors.answers import Action, CompleteAnswer, JoinedAnswer, key_answer
 from mmwtal.priors.asked_records import Described, Seen, costs, record_of
 from mmwtal.priors.class_mentions import ClassMentions
 from mmwtal.priors.conversation import Conversation, Outcome, ReadClip, Stretch
@@ -14,7 +14,7 @@ from mmwtal.priors.dialogue import Dialogue
 from mmwtal.priors.engines.base import BaseEngine
 from mmwtal.priors.joining import evenly_chosen, merge_actions
 from mmwtal.priors.schema import PriorRecord
-from mmwtal.priors.validate import CONTEXT, Checked, check_description, check_key_answer
+from mmwtal.priors.validate import CONTEXT, Checked, Sighting, check_description, check_key_answer
 from mmwtal.utils.words import words_of_name
 from mmwtal.video.sampling import windows
 
@@ -30,6 +30,7 @@ async def ask_video(
     read_clip: ReadClip,
     classes: Sequence[str],
     settings: Dialogue,
+    all_labels: Sequence[str] = (),
 ) -> list[PriorRecord]:
     """Ask a model about the actions in a video.
 
@@ -38,11 +39,12 @@ async def ask_video(
 
     Args:
         entry: The video.
-        labels: The classes that it is labelled with.
+        labels: The classes that are asked about: those that it is labelled with, or some of them.
         engine: Who answers.
         read_clip: Reads a part of the video: start and end in seconds, frames at most.
         classes: The classes of the data set; no text may name another one than those of the video.
         settings: What is asked.
+        all_labels: All classes that it is labelled with, where ``labels`` are not all of them.
 
     Returns:
         A record for each label.
@@ -55,7 +57,7 @@ async def ask_video(
     """
     if not labels:
         return []
-    video = _Video(entry, labels, engine, read_clip, _mentions_of(tuple(classes)), tuple(classes), settings)
+    video = _Video(entry, labels, engine, read_clip, tuple(classes), settings, all_labels)
     return await video.records()
 
 
@@ -68,12 +70,12 @@ class _Video:
         labels: Sequence[str],
         engine: BaseEngine,
         read_clip: ReadClip,
-        mentions: ClassMentions,
         classes: tuple[str, ...],
         settings: Dialogue,
+        all_labels: Sequence[str],
     ) -> None:
         self._entry, self._labels, self._engine, self._settings = entry, tuple(labels), engine, settings
-        self._mentions = mentions
+        self._mentions, self._own = _mentions_of(classes), frozenset([*labels, *all_labels])
         asked = classes if settings.label_prior == 'classes' else self._labels
         self._label_of = asked_as(tuple(dict.fromkeys([*asked, *self._labels])))
         self._name_of = {label: name for name, label in self._label_of.items()}
@@ -106,7 +108,7 @@ class _Video:
             records.append(record_of(self._entry.video, label, seen=seen, described=described, **about))
         return records
 
-    async def _ask_key(self) -> list[Outcome[KeyAnswer]]:
+    async def _ask_key(self) -> list[Outcome[Sighting]]:
         settings = self._settings
         all_classes = settings.label_prior == 'classes'
         names = self._label_of if all_classes else [self._name_of[label] for label in self._labels]
@@ -115,16 +117,15 @@ class _Video:
         outcomes = []
         for start, end in self._stretches:
 
-            def check(text: str, start: float = start, end: float = end) -> Checked[KeyAnswer]:
+            def check(text: str, start: float = start, end: float = end) -> Checked[Sighting]:
                 return check_key_answer(
                     text,
                     model,
                     asked={name: self._label_of[name] for name in names},
-                    complete=not all_classes,
                     start=start,
                     end=end,
                     mentions=self._mentions,
-                    own=self._labels,
+                    own=self._own,
                 )
 
             question = settings.texts['key'].fill(labels=listed, **self._times(start, end))
@@ -133,11 +134,11 @@ class _Video:
             raise ItemFailed(outcomes[0].reason)
         return outcomes
 
-    def _seen(self, label: str, outcomes: Sequence[Outcome[KeyAnswer]]) -> Seen:
+    def _seen(self, label: str, outcomes: Sequence[Outcome[Sighting]]) -> Seen:
         """Put together what the windows say of a label."""
         if not outcomes:
             return Seen(asked=False, stretches=self._stretches)
-        name, stretches, actions = self._name_of[label], list[Stretch](), list[SeenAction]()
+        name, stretches, actions = self._name_of[label], list[Stretch](), list[Action]()
         faults: list[tuple[State, str]] = []
         for stretch, outcome in zip(self._stretches, outcomes, strict=True):
             if outcome.answer is None:
@@ -191,7 +192,7 @@ class _Video:
         question = self._settings.texts['complete'].fill(label=self._name_of[label], **self._times(*stretch))
 
         def check(text: str) -> Checked[CompleteAnswer]:
-            return check_description(text, CompleteAnswer, label=label, own=self._labels, mentions=self._mentions)
+            return check_description(text, CompleteAnswer, label=label, own=self._own, mentions=self._mentions)
 
         return await self._conversation.ask(question, CompleteAnswer, check, stretch=stretch)
 
@@ -200,14 +201,14 @@ class _Video:
         texts = {'label': self._name_of[label], 'descriptions': '\n\n'.join(parts)}
 
         def check(text: str) -> Checked[JoinedAnswer]:
-            return check_description(text, JoinedAnswer, label=label, own=self._labels, mentions=self._mentions)
+            return check_description(text, JoinedAnswer, label=label, own=self._own, mentions=self._mentions)
 
         return await self._conversation.ask(self._settings.texts['join'].fill(**texts), JoinedAnswer, check)
 
     def _times(self, start: float, end: float) -> dict[str, str]:
         return {'start': f'{start:.1f}', 'end': f'{end:.1f}', 'duration': f'{self._entry.duration:.1f}'}
 
-    def _key_details(self, outcomes: Sequence[Outcome[KeyAnswer]]) -> dict[str, Any]:
+    def _key_details(self, outcomes: Sequence[Outcome[Sighting]]) -> dict[str, Any]:
         """Return what records of all labels say of the key question."""
         prompts = self._settings.texts
         details: dict[str, Any] = {'prompts': {part: prompts[part].name for part in self._settings.parts}}
@@ -224,7 +225,7 @@ class _Video:
         if contexts:
             details['context'] = contexts[0]
         named = {self._label_of[name]: None for one in outcomes if one.answer is not None for name in one.answer.seen}
-        hallucinated = [label for label in named if label not in self._labels]
+        hallucinated = [label for label in named if label not in self._own]
         return {**details, **({'hallucinated': hallucinated} if hallucinated else {})}
 
 

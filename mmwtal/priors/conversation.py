@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic
 
 from mmwtal.offline.job import ItemFailed, State
-from mmwtal.priors.answers import AnswerT, schema_of
+from mmwtal.priors.answers import Answer, schema_of
 from mmwtal.priors.engines.base import BaseEngine, Clip, Reply, Request, RequestFailed, RequestTooLarge
 from mmwtal.priors.prompts import Prompt
-from mmwtal.priors.validate import Checked, Problem
+from mmwtal.priors.validate import AnswerT, Checked, Problem
 
 #: A part of a video in seconds: start and end.
 Stretch = tuple[float, float]
@@ -86,7 +86,7 @@ class Conversation:
     async def ask(
         self,
         question: str,
-        model: type[AnswerT],
+        model: type[Answer],
         check: Callable[[str], Checked[AnswerT]],
         *,
         stretch: Stretch | None = None,
@@ -95,7 +95,7 @@ class Conversation:
 
         Args:
             question: The prompt.
-            model: The answer's model.
+            model: The model of the answer, which binds the reply.
             check: Checks the text of a reply.
             stretch: The part of the video that the model sees; None if it sees nothing.
 

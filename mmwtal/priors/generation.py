@@ -115,9 +115,15 @@ class PriorGeneration(OfflineJob):
         async def read(start: float, end: float, max_frames: int) -> Clip:
             return await self._read(entry, start, end, max_frames)
 
-        labels = self._remaining.get(entry.video, self.labels[entry.video])
+        all_labels = self.labels[entry.video]
         records = await ask_video(
-            entry, labels, engine=self.engine, read_clip=read, classes=self.classes, settings=self.dialogue
+            entry,
+            self._remaining.get(entry.video, all_labels),
+            engine=self.engine,
+            read_clip=read,
+            classes=self.classes,
+            settings=self.dialogue,
+            all_labels=all_labels,
         )
         return [record.to_json() for record in records]
 

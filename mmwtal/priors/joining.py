@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from mmwtal.priors.answers import LocatedAction, SeenAction, Span
+from mmwtal.priors.answers import Action, LocatedAction, Span
 from mmwtal.priors.sentences import distinct
 
 
@@ -26,7 +26,7 @@ class MergedAction:
     spans: tuple[tuple[float, float], ...] | None
 
 
-def merge_actions(actions: Sequence[SeenAction]) -> MergedAction:
+def merge_actions(actions: Sequence[Action]) -> MergedAction:
     """Merge what was said of an action in windows.
 
     Args:

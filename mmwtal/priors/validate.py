@@ -13,11 +13,11 @@ from typing import Generic, NoReturn, TypeVar
 from mmwtal.priors.answers import (
     FEWEST_SENTENCES,
     MOST_SENTENCES,
-    AnswerT,
+    Action,
+    Answer,
     CompleteAnswer,
     KeyAnswer,
     LocatedAction,
-    SeenAction,
     Span,
     read_answer,
 )
@@ -36,6 +36,8 @@ _TOLERANCE = 1.0
 
 _FENCE = re.compile(r'\s*```(?:json)?\s*\n(.*?)\n?\s*```\s*', re.DOTALL | re.IGNORECASE)
 
+AnswerT = TypeVar('AnswerT')
+FormT = TypeVar('FormT', bound=Answer)
 DescriptionT = TypeVar('DescriptionT', bound=CompleteAnswer)
 
 
@@ -75,7 +77,7 @@ class Checked(Generic[AnswerT]):
         return self.answer is not None and all(problem.spot != EVERYTHING for problem in self.problems)
 
 
-def parse_reply(text: str, model: type[AnswerT]) -> Checked[AnswerT]:
+def parse_reply(text: str, model: type[FormT]) -> Checked[FormT]:
     """Read a reply: one JSON object of the form of an answer, perhaps fenced as Markdown, and nothing beside it.
 
     Args:
@@ -98,55 +100,64 @@ def parse_reply(text: str, model: type[AnswerT]) -> Checked[AnswerT]:
     return Checked(answer=answer, problems=[Problem(text=one) for one in problems])
 
 
+@dataclass(frozen=True, kw_only=True)
+class Sighting:
+    """What an answer to the key question says.
+
+    Args:
+        context: The sentence on the place.
+        seen: The actions that the model sees, by the words by which they were asked about.
+    """
+
+    context: str
+    seen: Mapping[str, Action]
+
+
 def check_key_answer(
     text: str,
     model: type[KeyAnswer],
     *,
     asked: Mapping[str, str],
-    complete: bool,
     start: float,
     end: float,
     mentions: ClassMentions,
     own: Collection[str],
-) -> Checked[KeyAnswer]:
+) -> Checked[Sighting]:
     """Check an answer to the key question.
 
     Args:
         text: The reply.
         model: The answer's model, of :func:`~mmwtal.priors.answers.key_answer`.
         asked: The class of each label as it was asked about.
-        complete: Whether each of these needs an entry.
         start: Seconds at which the clip begins.
         end: Seconds at which it ends.
         mentions: The classes of the data set.
-        own: Those that the video may be said to show, beside the one that an entry is about.
+        own: Those that the video has, which alone are checked and may be named.
 
     Returns:
-        The answer, its spans cut to the clip.
+        What it says, spans cut to the clip.
     """
     parsed = parse_reply(text, model)
     if parsed.answer is None:
-        return parsed
-    answer, problems = parsed.answer, []
-    labels = [one.label for one in answer.actions]
-    twice = sorted({label for label in labels if labels.count(label) > 1})
-    problems += [Problem(text=f'"{label}" has more than one entry') for label in twice]
-    if complete:
-        missing = [label for label in asked if label not in labels]
-        problems += [Problem(text=f'"{label}" has no entry') for label in missing]
-    actions = []
-    for one in answer.actions:
-        faults = []
-        if isinstance(one, SeenAction):
-            allowed = {*own, asked[one.label]}
-            faults = _sentence_problems(one.motion, label=asked[one.label], own=allowed, mentions=mentions)
-            if isinstance(one, LocatedAction):
-                one, wrong = _cut_spans(one, start, end)
-                faults += wrong
-        problems += [Problem(text=f'"{one.label}": {fault}', spot=one.label) for fault in faults]
-        actions.append(one)
-    problems += [Problem(text=f'"context" {fault}', spot=CONTEXT) for fault in _context_problems(answer)]
-    return Checked(answer=answer.model_copy(update={'actions': actions}), problems=problems)
+        return Checked(problems=parsed.problems)
+    seen: dict[str, Action] = {}
+    problems = []
+    for label, action in parsed.answer.seen():
+        if asked[label] not in own:
+            # What a model makes up is counted, and not worth another question.
+            seen[label] = action
+            continue
+        faults = _sentence_problems(action.motion, label=asked[label], own=own, mentions=mentions)
+        if label in seen:
+            faults.append('has more than one entry')
+        if isinstance(action, LocatedAction):
+            action, wrong = _cut_spans(action, start, end)
+            faults += wrong
+        problems += [Problem(text=f'"{label}": {fault}', spot=label) for fault in faults]
+        seen[label] = action
+    context = parsed.answer.context
+    problems += [Problem(text=f'"context" {fault}', spot=CONTEXT) for fault in _context_problems(context, seen)]
+    return Checked(answer=Sighting(context=context, seen=seen), problems=problems)
 
 
 def check_description(
@@ -198,15 +209,12 @@ def _sentence_problems(sentence: str, *, label: str | None, own: Collection[str]
     return problems
 
 
-def _context_problems(answer: KeyAnswer) -> list[str]:
-    problems = [problem] if (problem := wording_problem(answer.context)) else []
-    said = set(lemmas_of(split_words(answer.context)))
-    verbs = [
-        verb for one in answer.seen.values() for verb in one.verbs if said.issuperset(lemmas_of(split_words(verb)))
-    ]
-    if verbs:
-        problems.append(f'says what is done ({", ".join(dict.fromkeys(verbs))}): write of the place alone')
-    return problems
+def _context_problems(context: str, seen: Mapping[str, Action]) -> list[str]:
+    problems = [problem] if (problem := wording_problem(context)) else []
+    said = set(lemmas_of(split_words(context)))
+    verbs = dict.fromkeys(verb for action in seen.values() for verb in action.verbs)
+    named = [verb for verb in verbs if said.issuperset(lemmas_of(split_words(verb)))]
+    return [*problems, *([f'says what is done ({", ".join(named)}): write of the place alone'] if named else [])]
 
 
 def _cut_spans(action: LocatedAction, start: float, end: float) -> tuple[LocatedAction, list[str]]:

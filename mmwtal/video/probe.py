@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from mmwtal.video.source import UNKNOWN_RATE, VideoError, VideoSource, open_container, packet_stamp, read_packets
+from mmwtal.video.container import VideoError, open_container, packet_stamp, read_packets
+from mmwtal.video.source import UNKNOWN_RATE, VideoSource
 
 __all__ = ['ProbedVideo', 'VideoError', 'probe_video']
 

@@ -9,8 +9,9 @@ from typing import Any, Self
 
 import numpy as np
 
+from mmwtal.video.container import VideoError, file_name
 from mmwtal.video.orientation import fitted_size
-from mmwtal.video.source import VideoError, VideoSource
+from mmwtal.video.source import VideoSource
 
 # Seconds; below the unit of common containers and above the rounding of sums of their time stamps.
 _SAME_TIME = 1e-6
@@ -138,7 +139,7 @@ class VideoReader:
             self._step()
         if strict and self._next is None and time >= self._source.end + self._source.frame_length:
             end = self._source.end
-            raise VideoError(f'{self._source.path} has no frame at {time:.3f} s, it ends at {end:.3f} s')
+            raise VideoError(f'{file_name(self._source.path)} has no frame at {time:.3f} s, it ends at {end:.3f} s')
 
     def _jump(self, time: float) -> None:
         """Go to a key frame before a time."""

@@ -27,15 +27,16 @@ MODELS = {
     'class': ClassAnswer,
 }
 SEEN = {
-    'label': 'high jump',
     'visible': True,
     'occurrences': 1,
     'motion': 'The athlete arches backwards over the bar.',
     'verbs': ['arch'],
     'objects': [],
 }
-UNSEEN = {'label': 'long jump', 'visible': False}
+UNSEEN = {'visible': False}
+LISTED = {'label': 'high jump', **{name: value for name, value in SEEN.items() if name != 'visible'}}
 CONTEXT = 'A stadium with a red track.'
+ASKED = {'high jump': SEEN, 'long jump': UNSEEN}
 
 
 def nodes(schema):
@@ -74,14 +75,35 @@ def test_xgrammar_compiles_it(name):
 
 def test_the_labels_are_those_that_were_asked():
     model = MODELS['key']
-    answer, problems = read_answer(model, {'context': CONTEXT, 'actions': [SEEN, UNSEEN]})
+    answer, problems = read_answer(model, {'context': CONTEXT, 'actions': {'high jump': SEEN, 'long jump': UNSEEN}})
     assert problems == []
     assert answer is not None
-    assert list(answer.seen) == ['high jump']
-    for wrong in ([SEEN], [SEEN, UNSEEN, UNSEEN], [SEEN, {**UNSEEN, 'label': 'pole vault'}]):
+    assert [(label, action.motion) for label, action in answer.seen()] == [('high jump', SEEN['motion'])]
+    for wrong, problem in (
+        ({'high jump': SEEN}, '"actions.long jump" is missing'),
+        ({'high jump': SEEN, 'long jump': UNSEEN, 'pole vault': UNSEEN}, '"actions.pole vault" was not asked for'),
+        ({'action_0': SEEN, 'action_1': UNSEEN}, '"actions.high jump" is missing'),
+    ):
         answer, problems = read_answer(model, {'context': CONTEXT, 'actions': wrong})
         assert answer is None
-        assert len(problems) == 1
+        assert problem in problems
+
+
+def test_a_list_has_what_is_seen():
+    model = key_answer(LABELS, spans=False, seen_only=True)
+    for actions in ([], [LISTED], [LISTED, {**LISTED, 'label': 'long jump'}]):
+        answer, problems = read_answer(model, {'context': CONTEXT, 'actions': actions})
+        assert problems == []
+        assert answer is not None
+        assert [label for label, _ in answer.seen()] == list(LABELS[: len(actions)])
+    answer, problems = read_answer(model, {'context': CONTEXT, 'actions': [{**LISTED, 'label': 'pole vault'}]})
+    assert problems == ['"actions.0.label" must be one of the actions that were asked about, found "pole vault"']
+
+
+def test_the_model_first_says_what_it_is_about():
+    of_label = schema_of(MODELS['key'])['properties']['actions']['properties']['high jump']['anyOf']
+    assert [next(iter(form['properties'])) for form in of_label] == ['visible', 'visible']
+    assert next(iter(schema_of(MODELS['all classes'])['properties']['actions']['items']['properties'])) == 'label'
 
 
 @pytest.mark.parametrize(
@@ -90,20 +112,22 @@ def test_the_labels_are_those_that_were_asked():
         ({'occurrences': 0}, 'greater than or equal to 1'),
         ({'occurrences': '1'}, 'valid integer'),
         ({'occurrences': 1.5}, 'valid integer'),
-        ({'motion': ''}, '"actions.0.motion" must be a sentence'),
+        ({'motion': ''}, '"actions.high jump.motion" must be a sentence'),
         ({'motion': 'No full stop'}, 'must be a sentence'),
         ({'motion': 'A bell\a rings in the dark room.'}, 'must be a sentence'),
-        ({'verbs': []}, '"actions.0.verbs" needs 1 entries at least, found 0'),
-        ({'verbs': ['a'] * 6}, '"actions.0.verbs" may have 5 entries at most'),
-        ({'verbs': ['x!']}, '"actions.0.verbs.0" must be one or two words'),
-        ({'visible': 'yes'}, 'visible'),
-        ({'visible': False}, '"actions.0.occurrences" was not asked for'),
-        ({'spans': []}, '"actions.0.spans" was not asked for'),
-        ({'label': 'pole vault'}, 'one of the actions that were asked about'),
+        ({'verbs': []}, '"actions.high jump.verbs" needs 1 entries at least, found 0'),
+        ({'verbs': ['a'] * 6}, '"actions.high jump.verbs" may have 5 entries at most'),
+        ({'verbs': ['x!']}, '"actions.high jump.verbs.0" must be one or two words'),
+        ({'visible': 'yes'}, '"actions.high jump" needs "visible", true or false'),
+        ({'visible': False}, '"actions.high jump.occurrences" was not asked for'),
+        ({'spans': []}, '"actions.high jump.spans" was not asked for'),
+        ({'label': 'pole vault'}, '"actions.high jump.label" was not asked for'),
     ],
 )
 def test_what_is_wrong_is_said_in_plain_words(change, problem):
-    answer, problems = read_answer(MODELS['key'], {'context': CONTEXT, 'actions': [{**SEEN, **change}, UNSEEN]})
+    answer, problems = read_answer(
+        MODELS['key'], {'context': CONTEXT, 'actions': {**ASKED, 'high jump': {**SEEN, **change}}}
+    )
     assert answer is None
     assert problem in ' | '.join(problems)
     assert 'pydantic' not in str(problems)

@@ -30,7 +30,14 @@ def seen(label: str, **more: object) -> dict:
 
 
 def key(*actions: dict, context: str = 'A stadium with a red track.') -> dict:
-    return {'context': context, 'actions': list(actions)}
+    entries = {one['label']: {name: value for name, value in one.items() if name != 'label'} for one in actions}
+    return {'context': context, 'actions': entries}
+
+
+def key_list(*actions: dict) -> dict:
+    """The answer where all classes are asked about: a list of those that are seen."""
+    entries = [{name: value for name, value in one.items() if name != 'visible'} for one in actions]
+    return {'context': 'A stadium with a red track.', 'actions': entries}
 
 
 COMPLETE = {
@@ -56,7 +63,7 @@ class Script:
 
 @pytest.fixture
 def ask(scripted_engine, read_clip):
-    def run(script, labels=('HighJump',), *, duration=30.0, read=read_clip, **settings):
+    def run(script, labels=('HighJump',), *, duration=30.0, read=read_clip, all_labels=(), **settings):
         engine = scripted_engine(script)
         records = asyncio.run(
             ask_video(
@@ -66,6 +73,7 @@ def ask(scripted_engine, read_clip):
                 read_clip=read,
                 classes=CLASSES,
                 settings=Dialogue(**settings),
+                all_labels=all_labels,
             )
         )
         for record in records:
@@ -194,7 +202,7 @@ def test_a_video_that_cannot_be_read_fails_as_a_whole(ask):
 
 
 def test_the_whole_class_list(ask):
-    script = Script(key=[key(seen('high jump'), seen('long jump'))], complete=[COMPLETE])
+    script = Script(key=[key_list(seen('high jump'), seen('long jump'))], complete=[COMPLETE])
     (high, vault), requests = ask(script, ('HighJump', 'PoleVault'), label_prior='classes')
     assert '- cliff diving\n' in requests[0].prompt
     assert (high.state, high.details['hallucinated']) == ('ok', ['LongJump'])
@@ -203,6 +211,14 @@ def test_the_whole_class_list(ask):
     # Without a usable answer nothing is known to be seen, and nothing is described.
     (record,), requests = ask(Script(key=['?']), label_prior='classes')
     assert (record.state, len(requests)) == ('refused', 2)
+
+
+def test_some_of_the_labels_are_asked_about(ask):
+    motion = 'The athlete does a pole vault and then arches over the bar.'
+    script = Script(key=[key_list(seen('high jump', motion=motion), seen('long jump'))])
+    (record,), _ = ask(script, all_labels=('HighJump', 'PoleVault', 'LongJump'), parts=('key',), label_prior='classes')
+    assert (record.state, record.text.key) == ('ok', (motion,))
+    assert 'hallucinated' not in record.details
 
 
 def test_one_part_alone(ask):
@@ -296,3 +312,10 @@ def test_the_identity_is_of_what_is_asked():
     assert set(key_only['prompts']) == {'system', 'key', 'reask'}
     named = {Dialogue(spans=s, label_prior=p).texts['key'].name for s in (True, False) for p in ('video', 'classes')}
     assert named == {'key_v1', 'key-spans_v1', 'key-classes_v1', 'key-classes-spans_v1'}
+
+
+def test_what_is_made_up_costs_no_second_question(ask):
+    made_up = seen('long jump', motion='In this video a man does a pole vault.')
+    (record,), requests = ask(Script(key=[key_list(made_up)]), label_prior='classes', parts=('key',))
+    assert len(requests) == 1
+    assert (record.state, record.details['hallucinated']) == ('refused', ['LongJump'])

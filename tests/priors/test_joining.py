@@ -5,17 +5,17 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmwtal.priors.answers import LocatedAction, SeenAction, Span
+from mmwtal.priors.answers import Action, LocatedAction, Span
 from mmwtal.priors.joining import evenly_chosen, merge_actions, merge_spans
 from mmwtal.priors.sentences import distinct
 
-COMMON = {'label': 'high jump', 'visible': True, 'verbs': ['arch', 'fall'], 'objects': ['bar']}
+COMMON = {'verbs': ['arch', 'fall'], 'objects': ['bar']}
 
 
 def test_without_spans_occurrences_are_added():
-    first = SeenAction(occurrences=2, motion='The athlete arches over the bar.', **COMMON)
-    second = SeenAction(occurrences=1, motion='the athlete, arches over the BAR!'.capitalize(), **COMMON)
-    third = SeenAction(**{**COMMON, 'verbs': ['Fall', 'roll']}, occurrences=1, motion='She rolls off the soft mat.')
+    first = Action(occurrences=2, motion='The athlete arches over the bar.', **COMMON)
+    second = Action(occurrences=1, motion='the athlete, arches over the BAR!'.capitalize(), **COMMON)
+    third = Action(**{**COMMON, 'verbs': ['Fall', 'roll']}, occurrences=1, motion='She rolls off the soft mat.')
     merged = merge_actions([first, second, third])
     assert merged.motions == (first.motion, third.motion)
     assert (merged.occurrences, merged.verbs, merged.objects) == (4, ('arch', 'fall', 'roll'), ('bar',))

@@ -5,7 +5,7 @@ import pickle
 
 import pytest
 
-from mmwtal.priors.answers import CompleteAnswer, LocatedAction, SeenAction
+from mmwtal.priors.answers import Action, CompleteAnswer, LocatedAction
 from mmwtal.priors.prompts import built_in_prompts, load_prompt, load_prompts
 from mmwtal.utils.errors import UserError
 
@@ -21,12 +21,13 @@ def test_the_built_in_prompts():
         assert prompt.text.isascii()
         assert '${' not in prompt.fill(**dict.fromkeys(prompt._template.get_identifiers(), 'X'))
     for name, purpose in PURPOSES.items():
-        model = {'key': LocatedAction if 'spans' in name else SeenAction}.get(purpose, CompleteAnswer)
+        model = {'key': LocatedAction if 'spans' in name else Action}.get(purpose, CompleteAnswer)
         if purpose not in ('system', 'reask'):
             keys = {key for key in model.model_fields if f'"{key}"' not in loaded[name].text}
             assert keys == set(), f'{name} does not say what goes into these'
         if purpose == 'key':
             assert ('"spans"' in loaded[name].text) == ('spans' in name)
+            assert ('"visible"' in loaded[name].text) == ('classes' not in name) != ('"label"' in loaded[name].text)
 
 
 def test_gaps_are_filled():

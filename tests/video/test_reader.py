@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmwtal.video import reader as reader_module
+from mmwtal.video.container import VideoError
 from mmwtal.video.jpeg import ClipRequest, encode_jpeg, read_clip
 from mmwtal.video.probe import probe_video
 from mmwtal.video.reader import VideoReader, iterate_frames, read_frames
 from mmwtal.video.sampling import frame_times
-from mmwtal.video.source import VideoError
 
 from .video_files import HEIGHT, WIDTH, cut, number_of, scratched, write_video
 

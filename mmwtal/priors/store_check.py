@@ -22,7 +22,7 @@ REPEATED_SHARE, REPEATED_VIDEOS = 0.05, 3
 _FEW_WORDS, _MANY_WORDS = 8, 100
 
 _SENTENCE_END = re.compile(r'(?<=[.!?])\s+')
-_QUOTED = re.compile(r'"[^"]*"|\'[^\']*\'')
+_QUOTED = re.compile(r'"[^"]*"(?:, "[^"]*")*|\'[^\']*\'')
 _NUMBER = re.compile(r'\d+(?:\.\d+)?')
 
 

@@ -193,7 +193,8 @@ def check_description(
         problems += [Problem(text=f'the sentence "{one}" {fault}') for fault in faults]
     absent = absent_key_words(' '.join(sentences), answer.key_words)
     if absent:
-        text = f'these of "key_words" do not occur in the sentences: {", ".join(absent)}'
+        listed = '", "'.join(absent)
+        text = f'these of "key_words" do not occur in the sentences: "{listed}"'
         # Some of them can be left out; if none is there, the model did not describe what it thinks matters.
         problems.append(Problem(text=text, spot=KEY_WORDS if len(absent) < len(answer.key_words) else EVERYTHING))
     return Checked(answer=answer, problems=problems)

@@ -35,7 +35,7 @@ def usual(request):
         return DESCRIBED
     names = [line[2:] for line in request.prompt.splitlines() if line.startswith('- ') and '"' not in line]
     seen = {'visible': True, 'occurrences': 1, 'motion': 'The arms swing upwards.', 'verbs': ['swing'], 'objects': []}
-    return {'context': 'The place is a green field.', 'actions': [{'label': name, **seen} for name in names]}
+    return {'context': 'The place is a green field.', 'actions': dict.fromkeys(names, seen)}
 
 
 @pytest.fixture(scope='module')
@@ -99,8 +99,8 @@ def test_only_what_was_refused_is_asked_about_again(make, films):
         if 'actions' in request.schema['properties']:
             answer = usual(request)
             spoilt = {'motion': 'In this video somebody moves.'}
-            actions = [{**one, **(spoilt if one['label'] == words_of_name(bad) else {})} for one in answer['actions']]
-            return {**answer, 'actions': actions}
+            name, actions = words_of_name(bad), answer['actions']
+            return {**answer, 'actions': {**actions, name: {**actions[name], **spoilt}} if name in actions else actions}
         return 'not JSON' if f'The action: {words_of_name(bad)}' in request.prompt else DESCRIBED
 
     job, store = make(refuse)

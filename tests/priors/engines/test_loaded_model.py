@@ -184,9 +184,10 @@ def test_a_device_that_is_not_there(tiny_mllm):
 
 
 def test_a_picture_that_the_processor_refuses(loaded):
-    spoilt = replace(clip(), frames=(replace(clip().frames[0], jpeg=b'\xff\xd8no picture'),))
-    with pytest.raises(RequestFailed, match='cannot take the request: cannot identify image'):
-        loaded().answer(request(clip=spoilt))
+    for content in (b'', b'\xff\xd8no picture'):
+        spoilt = replace(clip(), frames=(replace(clip().frames[0], jpeg=content),))
+        with pytest.raises(RequestFailed, match='cannot take the request: a frame is no JPEG'):
+            loaded().answer(request(clip=spoilt))
 
 
 def test_real_videos(loaded, shared_data):

@@ -262,5 +262,6 @@ def test_a_tiny_model_is_asked_for_wrongly(tmp_path):
     with pytest.raises(UserError, match=r"families qwen3_vl, .*, found 'gpt'"):
         write_tiny_mllm(tmp_path / 'out', family='gpt')
     (tmp_path / 'file').touch()
-    with pytest.raises(UserError, match='has files already'):
-        write_tiny_mllm(tmp_path)
+    for out in (tmp_path, tmp_path / 'file'):
+        with pytest.raises(UserError, match='is there already and no empty folder'):
+            write_tiny_mllm(out)

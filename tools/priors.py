@@ -143,12 +143,12 @@ def _run(args: argparse.Namespace) -> int:
     plan = need_plan(folder, args.videos)
     again = frozenset(args.states) if args.command == 'retry' else frozenset()
     if args.ray:
-        from mmwtal.offline.ray_runner import run_ray
+        from mmwtal.offline.ray_runner import run_on_ray
 
         if args.num_shards > 1:
             raise UserError('--ray divides the videos by itself: leave out --num-shards')
         options = {'workers': args.workers, 'address': args.ray, 'patience': args.patience}
-        done = run_ray(job, plan, folder, again=again, stream=sys.stderr, **options)
+        done = run_on_ray(job, plan, folder, again=again, stream=sys.stderr, **options)
     else:
         shard = Shard(args.shard, args.num_shards)
         done = run_folder(job, plan, folder, shard, again=again, patience=args.patience, stream=sys.stderr)

@@ -1,4 +1,8 @@
-"""A ledger: a folder of append-only JSON lines, one file a writer, from which no crash takes what was written."""
+"""A ledger: a folder of append-only JSON lines, one file a writer, from which no crash takes what was written.
+
+Records that are written together count together. Of a group of lines each but the last ends in a space, which JSON
+ignores; so a reader sees where a crash cut a group short.
+"""
 
 import errno
 import json
@@ -15,6 +19,7 @@ from mmwtal.utils.locks import file_lock
 
 _WRITER = re.compile(r'[A-Za-z0-9][A-Za-z0-9_-]{0,63}')
 _GUARD = '.writers.lock'
+_MORE_FOLLOWS = b' \n'
 _SHOWN = 20
 
 
@@ -31,7 +36,7 @@ class LedgerWriter:
         self._path = path
 
     def append(self, records: Sequence[Mapping[str, Any]], *, sync: bool = True) -> None:
-        """Append records in one write: after a crash all of them are there or, but for the first few, none.
+        """Append records in one write: after a crash all of them count, or none.
 
         Args:
             records: What JSON can hold.
@@ -40,9 +45,10 @@ class LedgerWriter:
         Raises:
             OSError: If they cannot be written as a whole: the disk is full. Nothing is left of them.
         """
-        content = ''.join(json.dumps(dict(record), allow_nan=False) + '\n' for record in records).encode()
-        if not content:
+        if not records:
             return
+        lines = [json.dumps(dict(record), allow_nan=False).encode() for record in records]
+        content = _MORE_FOLLOWS.join(lines) + b'\n'
         end = os.lseek(self._descriptor, 0, os.SEEK_END)
         try:
             written = os.write(self._descriptor, content)
@@ -109,22 +115,20 @@ class Ledger:
     def lines(self, problems: list[str]) -> Iterator[tuple[str, int, Any]]:
         """Yield every line, by the names of the files: the file's name, the line's number from 1, what it holds.
 
-        A last line that a crash cut short is skipped; objects are :class:`~mmwtal.utils.json_file.JsonObject`.
+        What a crash cut short at the end of a file is skipped; objects are
+        :class:`~mmwtal.utils.json_file.JsonObject`.
 
         Args:
             problems: Gets a message for each line that is no JSON.
         """
         for path in self.files():
-            with path.open('rb') as file:
-                for number, line in enumerate(file, 1):
-                    if not line.endswith(b'\n'):
-                        break
-                    try:
-                        value = json.loads(line.decode(), object_pairs_hook=JsonObject)
-                    except (ValueError, RecursionError) as error:
-                        problems.append(f'{path.name}, line {number}: is not JSON: {error}')
-                        continue
-                    yield path.name, number, value
+            for number, line in _whole_lines(path):
+                try:
+                    value = json.loads(line.decode(), object_pairs_hook=JsonObject)
+                except (ValueError, RecursionError) as error:
+                    problems.append(f'{path.name}, line {number}: is not JSON: {error}')
+                    continue
+                yield path.name, number, value
 
     def files(self) -> list[Path]:
         """Return the writers' files by name."""
@@ -200,13 +204,35 @@ def _is_locked(path: Path) -> bool:
         return True
 
 
+def _whole_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    group: list[tuple[int, bytes]] = []
+    with path.open('rb') as file:
+        for number, line in enumerate(file, 1):
+            if not line.endswith(b'\n'):
+                return
+            group.append((number, line))
+            if not line.endswith(_MORE_FOLLOWS):
+                yield from group
+                group.clear()
+
+
 def _heal(descriptor: int) -> None:
-    """Cut off what follows the last line end."""
+    """Cut off what follows the last line that ends a group."""
     end = os.lseek(descriptor, 0, os.SEEK_END)
-    position, kept = end, 0
-    while position and not kept:
-        start = max(0, position - (1 << 16))
-        kept = os.pread(descriptor, position - start, start).rfind(b'\n') + 1
-        kept, position = (start + kept if kept else 0), start
+    kept = _end_of_groups(descriptor, end)
     if kept != end:
         os.ftruncate(descriptor, kept)
+
+
+def _end_of_groups(descriptor: int, end: int) -> int:
+    while end:
+        start = max(0, end - (1 << 16))
+        chunk = os.pread(descriptor, end - start, start)
+        place = chunk.rfind(b'\n')
+        while place >= 0:
+            before = os.pread(descriptor, 1, start + place - 1) if start + place else b''
+            if before + b'\n' != _MORE_FOLLOWS:
+                return start + place + 1
+            place = chunk.rfind(b'\n', 0, place)
+        end = start
+    return 0

@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
@@ -185,7 +185,7 @@ def plan_videos(
         root=root,
         entries=tuple(made[video] for video in found.files),
         missing=found.missing,
-        duplicates=_duplicates(root, found.files),
+        duplicates=_duplicates(made.values()),
         unasked=found.unasked,
         misnamed=found.misnamed,
         modified={video: file.modified for video, file in found.files.items()},
@@ -239,15 +239,15 @@ async def _probe_all(
     return {entry.video: entry for entry in entries}
 
 
-def _duplicates(root: Path, files: Mapping[str, VideoFile]) -> tuple[tuple[str, ...], ...]:
-    """Return groups of videos with the same content; only files of the same size are read."""
-    by_size: dict[int, list[str]] = defaultdict(list)
-    for video, file in files.items():
-        if not file.problem:
-            by_size[file.size].append(video)
+def _duplicates(entries: Iterable[VideoEntry]) -> tuple[tuple[str, ...], ...]:
+    """Return groups of readable videos with the same content; only files of the same size are read."""
+    by_size: dict[int, list[VideoEntry]] = defaultdict(list)
+    for entry in entries:
+        if not entry.problem:
+            by_size[entry.size].append(entry)
     by_content: dict[str, list[str]] = defaultdict(list)
-    for videos in by_size.values():
-        if len(videos) > 1:
-            for video in videos:
-                by_content[content_digest(root / files[video].path)].append(video)
-    return tuple(tuple(videos) for videos in by_content.values() if len(videos) > 1)
+    for group in by_size.values():
+        if len(group) > 1:
+            for entry in group:
+                by_content[content_digest(entry.path)].append(entry.video)
+    return tuple(tuple(sorted(videos)) for videos in by_content.values() if len(videos) > 1)

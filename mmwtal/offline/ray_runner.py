@@ -32,7 +32,7 @@ _NAME = 'ray'
 _GRACE_SECONDS = 30.0
 
 
-def run_ray(
+def run_on_ray(
     job: OfflineJob,
     plan: Plan,
     store: Path,
@@ -216,11 +216,10 @@ class _Worker:
                 'logs of Ray; what was written is kept, run the same command again to go on'
             )
         if again:
-            # The worker that had this batch is gone, and what it finished is on disk.
-            entries = [
-                *(entry for entry in entries if entry.video not in again),
-                *self._job.unfinished([entry for entry in entries if entry.video in again], self._again),
-            ]
+            # The worker that had this batch is gone, and what it finished is on disk. A job may keep in mind what it
+            # found unfinished, so it is asked about all videos.
+            open_ones = {entry.video for entry in self._job.unfinished(self._entries, self._again)}
+            entries = [entry for entry in entries if entry.video not in again or entry.video in open_ones]
         await do_videos(
             self._job,
             entries,

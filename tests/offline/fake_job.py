@@ -14,6 +14,8 @@ from mmwtal.offline.plan import Plan
 from mmwtal.offline.shards import Shard
 from mmwtal.utils.cli import run_tool
 
+# More than a page of memory, so that kill -9 can cut a write short.
+TEXT = 'x' * 3000
 IDENTITY = {'kind': 'fake', 'model': 'm@1'}
 
 
@@ -51,7 +53,7 @@ class FakeJob(OfflineJob):
             self.acts(entry.video)
         finally:
             self.at_work -= 1
-        return [{'video': entry.video, 'label': label, 'state': 'ok', 'text': 'x' * 40} for label in ('a', 'b')]
+        return [{'video': entry.video, 'label': label, 'state': 'ok', 'text': TEXT} for label in ('a', 'b')]
 
     def unsuccessful(self, entry: VideoEntry, state: State, reason: str) -> Sequence[Mapping[str, Any]]:
         return [{'video': entry.video, 'label': label, 'state': state, 'reason': reason} for label in ('a', 'b')]

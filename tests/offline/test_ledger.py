@@ -4,6 +4,7 @@ import errno
 import json
 import os
 from collections.abc import Callable
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
@@ -42,13 +43,30 @@ def test_a_crash_at_any_byte_loses_only_what_was_not_whole(
     records = [record for group in groups for record in group]
     assert read(ledger) == records
     ends = [place + 1 for place, byte in enumerate(whole) if byte == ord('\n')]
+    # What is written together counts together.
+    sizes = list(accumulate(map(len, groups)))
     for cut in {*range(0, len(whole), max(1, len(whole) // 5)), *ends, *(end - 1 for end in ends)}:
         path.write_bytes(whole[:cut])
-        kept = records[: sum(end <= cut for end in ends)]
+        lines = sum(end <= cut for end in ends)
+        kept = records[: max([size for size in sizes if size <= lines], default=0)]
         assert read(ledger) == kept
         with ledger.writer('one') as writer:
             writer.append(after, sync=False)
         assert read(ledger) == [*kept, *after]
+
+
+def test_a_long_group_is_healed_from_its_beginning(tmp_path: Path) -> None:
+    ledger, path = Ledger(tmp_path), tmp_path / 'one.jsonl'
+    with ledger.writer('one') as writer:
+        writer.append([{'first': 1}])
+        sound = path.read_bytes()
+        writer.append([{'n': number, 'text': 'x' * 700} for number in range(300)])
+    whole = path.read_bytes()
+    assert len(read(ledger)) == 301
+    path.write_bytes(whole[: whole.rfind(b'\n', 0, -1) + 1])
+    assert read(ledger) == [{'first': 1}]
+    with ledger.writer('one'):
+        assert path.read_bytes() == sound
 
 
 @pytest.mark.parametrize('fault', ['short', 'error', 'sync'])

@@ -326,7 +326,7 @@ def test_a_signal_ends_it_cleanly(number: int, tmp_path: Path) -> None:
 
 def test_a_full_disk_stops_the_run_and_keeps_what_is_there(tmp_path: Path) -> None:
     store = tmp_path / 'store'
-    limit = 4_000
+    limit = 150_000
 
     def small_files() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))

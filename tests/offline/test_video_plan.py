@@ -130,7 +130,7 @@ def test_links_stay_in_the_folder(root: Path, tmp_path: Path) -> None:
     assert problems['loop'].startswith('cannot be read')
     assert problems['pipe'] == 'is no regular file'
     assert (problems['in'], problems['a']) == ('', '')
-    assert plan.duplicates == (('in', 'a'),)
+    assert plan.duplicates == (('a', 'in'),)
 
 
 def test_names_that_cannot_be_ids(root: Path) -> None:

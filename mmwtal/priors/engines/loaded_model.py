@@ -2,7 +2,7 @@
 
 import gc
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -54,14 +54,19 @@ class LoadedModel:
         self._settings = settings
         device = get_device() if settings.device == 'auto' else settings.device
         self._processor, model = _load(settings)
-        self._model = model.requires_grad_(False).eval().to(device)
-        self._context = getattr(model.config.get_text_config(), 'max_position_embeddings', None)
-        self._ends = _ends(model, self._processor.tokenizer)
-        self._grammars = Grammars(
-            tokenizer=self._processor.tokenizer,
-            size=model.get_output_embeddings().weight.shape[0],
-            ends=self._ends,
-        )
+        try:
+            self._model = model.requires_grad_(False).eval().to(device)
+        except (RuntimeError, AssertionError, MemoryError) as error:
+            reason = str(error).strip().split('\n')[0] or 'MemoryError'
+            raise UserError(
+                f'{settings.model} cannot be put on {device}: {reason:.300}; name another device, or a smaller model '
+                'or dtype'
+            ) from error
+        text = model.config.get_text_config()
+        self._context = getattr(text, 'max_position_embeddings', None)
+        tokenizer = self._processor.tokenizer
+        self._ends = _ends(model, tokenizer)
+        self._grammars = Grammars(tokenizer=tokenizer, size=text.vocab_size, ends=self._ends)
 
     def answer(self, request: Request) -> Reply:
         """Answer a request; the likeliest reply, or one that its seed draws.
@@ -93,10 +98,6 @@ class LoadedModel:
             reply_tokens=len(written),
         )
 
-    def prompt(self, request: Request) -> str:
-        """Return what the model reads of a request, with the places of frames and their time stamps."""
-        return self._processor.tokenizer.decode(self._inputs(request)['input_ids'][0])
-
     def _write(self, inputs: Any, grammar: Any, request: Request) -> list[int]:
         import torch
         from xgrammar.contrib.hf import LogitsProcessor
@@ -119,19 +120,22 @@ class LoadedModel:
         media: dict[str, Any] = {}
         shown: list[dict[str, str]] = []
         if request.clip is not None and request.clip.frames:
-            pictures = [_picture(frame.jpeg) for frame in request.clip.frames]
+            frames = request.clip.frames
             if self._settings.media == 'video':
+                # Families that take two frames together refuse a video of one.
+                frames = frames * 2 if len(frames) == 1 else frames
+                video = np.stack([_picture(frame.jpeg) for frame in frames])
                 shown = [{'type': 'video'}]
                 media = {
-                    'videos': [np.stack(pictures)],
-                    'video_metadata': [_metadata(request.clip, pictures[0])],
+                    'videos': [video],
+                    'video_metadata': [_metadata(request.clip, [frame.time for frame in frames], video)],
                     # Without this, and the metadata, transformers takes the frames for a video of 24 frames a second.
                     'do_sample_frames': False,
                 }
             else:
-                for frame in request.clip.frames:
+                for frame in frames:
                     shown += [{'type': 'text', 'text': time_stamp(frame.time)}, {'type': 'image'}]
-                media = {'images': pictures}
+                media = {'images': [_picture(frame.jpeg) for frame in frames]}
         messages = [{'role': 'user', 'content': [*shown, {'type': 'text', 'text': request.prompt}]}]
         if request.system:
             messages.insert(0, {'role': 'system', 'content': [{'type': 'text', 'text': request.system}]})
@@ -149,17 +153,17 @@ def _picture(jpeg: bytes) -> np.ndarray:
     return np.array(Image.open(io.BytesIO(jpeg)).convert('RGB'))
 
 
-def _metadata(clip: Clip, picture: np.ndarray) -> Any:
+def _metadata(clip: Clip, times: Sequence[float], video: np.ndarray) -> Any:
     from transformers.video_utils import VideoMetadata
 
     return VideoMetadata(
         # The stretch, not the video: Qwen2.5-VL takes the frames' distance in time from it.
         total_num_frames=max(1, round((clip.end - clip.start) * _CLOCK)),
         fps=_CLOCK,
-        width=picture.shape[1],
-        height=picture.shape[0],
+        width=video.shape[2],
+        height=video.shape[1],
         duration=clip.duration,
-        frames_indices=[round(frame.time * _CLOCK) for frame in clip.frames],
+        frames_indices=[round(time * _CLOCK) for time in times],
     )
 
 

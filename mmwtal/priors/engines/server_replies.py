@@ -39,7 +39,7 @@ class Unavailable(Exception):
         self.busy = busy
 
 
-def read_reply(text: str) -> Reply:
+def read_reply(content: bytes) -> Reply:
     """Return the reply that a server sent.
 
     Raises:
@@ -48,16 +48,16 @@ def read_reply(text: str) -> Reply:
         RequestFailed: If the server withheld it for its content.
     """
     try:
-        body = json.loads(text)
+        body = json.loads(content)
         choice = body['choices'][0]
         message, finish = choice['message'], choice['finish_reason']
         written = message.get('content') or ''
         usage = body.get('usage') or {}
         counts = [int(usage.get(name) or 0) for name in ('prompt_tokens', 'completion_tokens')]
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise Unavailable(f'a damaged reply, {_shortened(text)!r}') from error
+        raise Unavailable(f'a damaged reply, {_quoted(content)}') from error
     if not isinstance(written, str):
-        raise Unavailable(f'a damaged reply, {_shortened(text)!r}')
+        raise Unavailable(f'a damaged reply, {_quoted(content)}')
     if finish == 'length' and not written and counts[1] <= 0:
         raise RequestTooLarge('the server wrote nothing of a reply since the question fills its context')
     if finish == 'error' and _TOO_LARGE.search(written):
@@ -69,18 +69,18 @@ def read_reply(text: str) -> Reply:
     return Reply(text=written, complete=finish == 'stop', prompt_tokens=counts[0], reply_tokens=counts[1])
 
 
-def read_models(text: str, where: str) -> list[str]:
+def read_models(content: bytes, where: str) -> list[str]:
     """Return the names of the models that a server offers.
 
     Raises:
         UserError: If what it sends is no list of models.
     """
     try:
-        return [str(model['id']) for model in json.loads(text)['data']]
+        return [str(model['id']) for model in json.loads(content)['data']]
     except (ValueError, LookupError, TypeError) as error:
         raise UserError(
             f'{where} is no OpenAI-compatible server: expected a list of models under {where}/models, found '
-            f'{_shortened(text)!r}; base_url mostly ends in /v1'
+            f'{_quoted(content)}; base_url mostly ends in /v1'
         ) from error
 
 
@@ -118,6 +118,10 @@ def _message(text: str) -> str:
         while isinstance(body, Mapping) and name in body:
             body = body[name]
     return _shortened(body if isinstance(body, str) else json.dumps(body))
+
+
+def _quoted(content: bytes) -> str:
+    return repr(_shortened(content[:2000].decode(errors='replace')))
 
 
 def _shortened(text: str) -> str:

@@ -77,11 +77,20 @@ class Grammars:
         tokenizer: A tokenizer of transformers.
         size: Numbers that the model gives for a token; more than the tokenizer has, where they are padded.
         ends: Tokens that end a reply.
+
+    Raises:
+        UserError: If xgrammar cannot read the tokenizer.
     """
 
     def __init__(self, *, tokenizer: Any, size: int, ends: list[int]) -> None:
         xgrammar = require('xgrammar', 'priors')
-        info = xgrammar.TokenizerInfo.from_huggingface(tokenizer, vocab_size=size, stop_token_ids=ends)
+        try:
+            info = xgrammar.TokenizerInfo.from_huggingface(tokenizer, vocab_size=size, stop_token_ids=ends)
+        except (ValueError, RuntimeError, TypeError, AttributeError) as error:
+            raise UserError(
+                f'xgrammar cannot bind replies of this model: it does not know its tokenizer, a '
+                f'{type(tokenizer).__name__} ({error!s:.200}); run the model on a server, with OpenAICompatible'
+            ) from error
         self._compiler = xgrammar.GrammarCompiler(info)
         self._compiled: dict[str, Any] = {}
 

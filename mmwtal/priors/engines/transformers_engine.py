@@ -20,6 +20,7 @@ from mmwtal.utils.files import content_digest
 
 # What a model folder holds that replies depend on.
 _OF_MODEL = ('.json', '.jinja', '.txt', '.model', '.safetensors')
+_OF_PROCESSOR = ('images_kwargs', 'videos_kwargs')
 
 
 @MLLM_ENGINES.register_module()
@@ -38,8 +39,8 @@ class Transformers(BaseEngine):
         media: ``video`` shows the frames as one video, with their time stamps where the family's processor writes any:
             Qwen3-VL and SmolVLM as text, Qwen2.5-VL by its positions. ``frames`` shows each as a picture behind its
             time, for all other families.
-        processor_options: More arguments of the model's processor, such as
-            ``{'videos_kwargs': {'size': {'shortest_edge': 4096, 'longest_edge': 25165824}}}``.
+        processor_options: More arguments of the model's processor, for pictures (``images_kwargs``) or videos
+            (``videos_kwargs``), such as ``{'images_kwargs': {'crop_to_patches': False}}`` for InternVL.
         concurrency: Processes, each with the model.
         timeout: Seconds that a reply may take.
 
@@ -56,7 +57,7 @@ class Transformers(BaseEngine):
         dtype: str = 'auto',
         attention: str | None = None,
         media: Media = 'video',
-        processor_options: Mapping[str, Any] | None = None,
+        processor_options: Mapping[str, Mapping[str, Any]] | None = None,
         concurrency: int = 1,
         timeout: float = 600.0,
     ) -> None:
@@ -66,6 +67,9 @@ class Transformers(BaseEngine):
             raise UserError(
                 f'Transformers takes concurrency >= 1 and timeout above 0, found {concurrency} and {timeout}'
             )
+        wrong = [key for key in processor_options or {} if key not in _OF_PROCESSOR]
+        if wrong:
+            raise UserError(f'processor_options of Transformers takes {_OF_PROCESSOR}, found {wrong[0]!r}')
         folder = Path(model).expanduser()
         self._folder = folder if folder.is_dir() else None
         if self._folder is None and str(model).startswith(('/', '.', '~')):

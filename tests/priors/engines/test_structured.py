@@ -124,3 +124,8 @@ def test_only_what_json_reads_back_is_admitted(grammars, content, most):
     if accepts(grammars, schema, raw):
         assert json.loads(raw) == {'a': content}
         assert len(content) <= most
+
+
+def test_a_tokenizer_that_xgrammar_does_not_know():
+    with pytest.raises(UserError, match='does not know its tokenizer, a object'):
+        Grammars(tokenizer=object(), size=3, ends=[1])

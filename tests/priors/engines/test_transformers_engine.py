@@ -16,7 +16,7 @@ from mmwtal.priors.engines.transformers_engine import Transformers
 from mmwtal.registry import MLLM_ENGINES
 from mmwtal.utils.errors import UserError
 
-from .tiny_clips import clip, request
+from .tiny_clips import SHORT, clip, request
 
 pytest.importorskip('xgrammar')
 
@@ -56,14 +56,14 @@ def test_a_model_whose_process_dies(tiny_mllm):
     async def session():
         await engine.open()
         try:
-            reply = await engine.ask(request())
+            reply = await engine.ask(request(schema=SHORT))
             for worker in engine._pool._workers:
                 worker._process.kill()
                 worker._process.join()
             with pytest.raises(WorkerDied, match='model qwen3_vl died'):
                 await engine.ask(request())
             assert await engine.healthy()
-            assert await engine.ask(request()) == reply
+            assert await engine.ask(request(schema=SHORT)) == reply
         finally:
             await engine.close()
 
@@ -126,14 +126,15 @@ def test_the_identity_of_a_folder_is_what_it_holds(tiny_mllm, tmp_path):
 
 
 def test_the_identity_of_a_name_is_its_revision():
-    engine = Transformers(model='Qwen/Qwen3-VL-8B-Instruct', revision='abc', media='frames', processor_options={'a': 1})
+    options = {'images_kwargs': {'crop_to_patches': False}}
+    engine = Transformers(model='Qwen/Qwen3-VL-8B-Instruct', revision='abc', media='frames', processor_options=options)
     assert engine.identity == {
         'engine': 'Transformers',
         'model': 'Qwen/Qwen3-VL-8B-Instruct',
         'revision': 'abc',
         'dtype': 'auto',
         'media': 'frames',
-        'processor_options': {'a': 1},
+        'processor_options': options,
     }
     assert json.dumps(engine.identity)
 
@@ -144,6 +145,7 @@ def test_the_identity_of_a_name_is_its_revision():
         ({'media': 'audio'}, 'media of Transformers must be one of'),
         ({'concurrency': 0}, 'concurrency >= 1'),
         ({'timeout': 0}, 'timeout above 0'),
+        ({'processor_options': {'size': 3}}, "takes .'images_kwargs', 'videos_kwargs'., found 'size'"),
         ({'model': '/no/such/folder'}, 'model /no/such/folder of Transformers is no folder'),
         ({'model': Path('./nothing')}, None),
     ],

@@ -14,10 +14,12 @@ SCHEMA = {
         'label': {'enum': ['HighJump', 'Throw']},
         'visible': {'type': 'boolean'},
         'verbs': {'type': 'array', 'items': {'type': 'string', 'pattern': WORD}, 'minItems': 1, 'maxItems': 3},
-        'steps': {'type': 'array', 'items': {'type': 'string', 'pattern': SENTENCE}, 'minItems': 2, 'maxItems': 4},
+        'steps': {'type': 'array', 'items': {'type': 'string', 'pattern': SENTENCE}, 'minItems': 2, 'maxItems': 3},
     },
     'required': ['label', 'visible', 'verbs', 'steps'],
 }
+
+SHORT = {'type': 'object', 'properties': {'visible': {'type': 'boolean'}}, 'required': ['visible']}
 
 
 def jpeg(colour: int = 0, size: tuple[int, int] = (64, 48)) -> bytes:

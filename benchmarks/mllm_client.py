@@ -33,6 +33,8 @@ Row = Mapping[str, Any]
 Ask = Callable[[Request], Awaitable[object]]
 
 IN_FLIGHT = 16
+# An offline job works on more videos than it has requests in flight, so that one is ready when another is done.
+ASKERS = IN_FLIGHT + 4
 DELAY = 0.05
 BUSY_AIM = 0.9
 CPU_AIM = 5e-3
@@ -40,11 +42,12 @@ CPU_AIM = 5e-3
 ENGINE, CLIENT = 'OpenAICompatible', 'openai'
 WHAT = {ENGINE: '`OpenAICompatible`', CLIENT: "the openai client's own method"}
 INTRODUCTION = (
-    f'{IN_FLIGHT} requests at a time against a server in a process of its own that answers each {1e3 * DELAY:.0f} ms '
-    'after it has come in and looks at none. Busy: the share of these requests that the server works on, requests x '
-    f'{1e3 * DELAY:.0f} ms / ({IN_FLIGHT} x time); the rest of the time they are on their way or with the client. CPU: '
-    "the client's process, for a request: its JSON with the frames' base64, sending, receiving, reading the reply; the "
-    'frames are in memory as JPEG. Medians over the rounds, in which the sides took turns, in brackets the quartiles.'
+    f'{ASKERS} videos at a time, {IN_FLIGHT} requests in flight against a server in a process of its own that answers '
+    f'each {1e3 * DELAY:.0f} ms after it has come in and looks at none. Busy: the share of these requests that the '
+    f'server works on, requests x {1e3 * DELAY:.0f} ms / ({IN_FLIGHT} x time); the rest of the time they are on '
+    "their way or with the client. CPU: the client's process, for a request: its JSON with the frames' base64, sending, "
+    'receiving, reading the reply; the frames are in memory as JPEG. Medians over the rounds, in which the sides took turns, in '
+    'brackets the quartiles.'
 )
 
 
@@ -104,7 +107,7 @@ async def measured_row(frames: int, args: argparse.Namespace) -> dict[str, Any]:
 
 
 async def timed(ask: Ask, requests: Sequence[Request]) -> tuple[float, float]:
-    """Ask all, as many at a time as there are to be in flight; return the seconds and the CPU seconds that it took."""
+    """Ask all, as many at a time as a job does; return the seconds and the CPU seconds that it took."""
     left = iter(requests)
 
     async def slot() -> None:
@@ -112,7 +115,7 @@ async def timed(ask: Ask, requests: Sequence[Request]) -> tuple[float, float]:
             await ask(request)
 
     wall, cpu = time.perf_counter(), time.process_time()
-    await asyncio.gather(*(slot() for _ in range(IN_FLIGHT)))
+    await asyncio.gather(*(slot() for _ in range(ASKERS)))
     return time.perf_counter() - wall, time.process_time() - cpu
 
 
@@ -122,6 +125,7 @@ async def asked(url: str) -> AsyncIterator[dict[str, Ask]]:
     import openai
 
     engine = OpenAICompatible(model=MODEL, base_url=url, concurrency=IN_FLIGHT)
+    slots = asyncio.Semaphore(IN_FLIGHT)
     client = openai.AsyncOpenAI(api_key='none', base_url=url, max_retries=0)
 
     async def plainly(request: Request) -> object:
@@ -135,14 +139,15 @@ async def asked(url: str) -> AsyncIterator[dict[str, Ask]]:
         content.append({'type': 'text', 'text': request.prompt})
         schema: Any = {'name': 'answer', 'strict': True, 'schema': request.schema}
         messages: Any = [{'role': 'system', 'content': request.system}, {'role': 'user', 'content': content}]
-        return await client.chat.completions.create(
-            model=MODEL,
-            messages=messages,
-            max_tokens=request.max_tokens,
-            temperature=request.temperature,
-            seed=request.seed,
-            response_format={'type': 'json_schema', 'json_schema': schema},
-        )
+        async with slots:
+            return await client.chat.completions.create(
+                model=MODEL,
+                messages=messages,
+                max_tokens=request.max_tokens,
+                temperature=request.temperature,
+                seed=request.seed,
+                response_format={'type': 'json_schema', 'json_schema': schema},
+            )
 
     try:
         await engine.open()

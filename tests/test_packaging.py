@@ -47,6 +47,7 @@ PROVIDED_BY = {
     'yaml': 'mmengine',
     'matplotlib': 'mmengine',
     'mmcv': 'mmcv-lite',
+    'PIL': 'pillow',
     'tokenizers': 'transformers',
     'pkg_resources': 'setuptools',
 }

@@ -9,14 +9,17 @@ from mmwtal.utils.words import is_mark, split_words, words_of_name
 _DETERMINERS = frozenset(['a', 'an', 'the', 'his', 'her', 'its', 'their', 'this', 'that', 'these', 'those'])
 # Behind one of these a word is the name of an activity: "does diving", "plays cricket", "a game of croquet".
 _DOING = frozenset(['do', 'play', 'practise', 'practice', 'perform', 'of'])
+_NAMES_OF_THINGS = 'ball bar bat board club court field gear mat net pit pole racket stick table track'
+# In front of one of these a name says what kind of thing it is: beer pong is played with ping pong balls.
+_THINGS = frozenset(_NAMES_OF_THINGS.split())
 
 
 class ClassMentions:
     """Finds names of classes in texts, whatever their case, inflection and articles.
 
-    A name of several words counts wherever they follow one another. A name of one word is often an ordinary word for a
-    motion ("swimming", "spinning", "snatch"): it counts only where it is spelt as in the name and follows a form of
-    "do", "play", "practise" or "perform", or "of".
+    A name of several words counts wherever they follow one another, but for the names of things ("a ping pong ball"). A
+    name of one word is often an ordinary word for a motion ("swimming", "spinning", "snatch"): it counts only where it
+    is spelt as in the name and follows a form of "do", "play", "practise" or "perform", or "of".
 
     Args:
         classes: The classes of the data set.
@@ -60,7 +63,8 @@ class ClassMentions:
         found: dict[str, None] = {}
         for place, lemma in enumerate(lemmas):
             for name, label in self._by_first.get(lemma, ()):
-                if tuple(lemmas[place : place + len(name)]) == name:
+                end = place + len(name)
+                if tuple(lemmas[place:end]) == name and not _THINGS.intersection(lemmas[end : end + 1]):
                     found[label] = None
             if place and words[place] in self._single and lemmas[place - 1] in _DOING:
                 found[self._single[words[place]]] = None

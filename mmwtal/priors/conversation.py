@@ -142,7 +142,7 @@ class Conversation:
                 reply = await self._engine.ask(request)
             except RequestTooLarge as error:
                 if self._halvings == _HALVINGS or len(frames) < 2:
-                    raise RequestFailed(f'{error} (with {len(frames)} frames)') from error
+                    raise RequestFailed(f'{error} (with {len(frames)} frames)' if frames else str(error)) from error
                 self._halvings += 1
                 continue
             return reply, tuple(frame.time for frame in frames)

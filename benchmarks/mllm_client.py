@@ -45,9 +45,9 @@ INTRODUCTION = (
     f'{ASKERS} videos at a time, {IN_FLIGHT} requests in flight against a server in a process of its own that answers '
     f'each {1e3 * DELAY:.0f} ms after it has come in and looks at none. Busy: the share of these requests that the '
     f'server works on, requests x {1e3 * DELAY:.0f} ms / ({IN_FLIGHT} x time); the rest of the time they are on '
-    "their way or with the client. CPU: the client's process, for a request: its JSON with the frames' base64, sending, "
-    'receiving, reading the reply; the frames are in memory as JPEG. Medians over the rounds, in which the sides took turns, in '
-    'brackets the quartiles.'
+    "their way or with the client. CPU: the client's process, for a request: its JSON with the frames' base64, "
+    'sending, receiving, reading the reply; the frames are in memory as JPEG. Medians over the rounds, in which the '
+    'sides took turns, in brackets the quartiles.'
 )
 
 

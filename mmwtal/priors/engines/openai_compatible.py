@@ -153,8 +153,9 @@ class OpenAICompatible(BaseEngine):
         """
         if self._client is None:
             raise EngineDown(f'{self.name} was not opened')
+        # Before it is its turn: those that wait for one are ready when they get it.
+        body = await self._payload(request)
         async with self._slots:
-            body = await self._payload(request)
             try:
                 return await self._repeated(
                     lambda: self._reply(body), chance=Random(f'{request.seed} {request.prompt}')

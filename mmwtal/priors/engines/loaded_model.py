@@ -177,6 +177,9 @@ def _load(settings: ModelSettings) -> tuple[Any, Any]:
     transformers = require('transformers', 'priors')
     from safetensors import SafetensorError
 
+    # Its bars would run through the line of progress of the job.
+    transformers.utils.logging.disable_progress_bar()
+
     options: dict[str, Any] = {'trust_remote_code': False}
     if settings.revision is not None:
         options['revision'] = settings.revision

@@ -121,9 +121,10 @@ class OpenAICompatible(BaseEngine):
             ),
         )
         try:
-            offered = await self._repeated(self._models, chance=Random(self.name))
+            # Once: who opens an engine knows how long it is worth waiting for a server.
+            offered = await self._models()
         except Unavailable as error:
-            raise self._down(error) from error
+            raise EngineDown(f'{self._base_url}: {error}') from error
         if self.name not in offered:
             raise UserError(
                 f'the server at {self._base_url} does not offer the model {self.name}, but {", ".join(offered)}: name '

@@ -116,6 +116,7 @@ class WTALDataset(BaseDataset):
         self._feature_width = 0
         self._left_out: tuple[str, ...] = ()
         self._modalities: dict[str, int] | None = None
+        self.feature_facts: dict[str, Any] = {}  # how they were made, as the sidecar says, once it is read
         super().__init__(
             ann_file=str(ann_file),
             metainfo=metainfo,
@@ -274,8 +275,7 @@ class WTALDataset(BaseDataset):
             )
         width = self.in_channels
         if sidecar is not None:
-            ranges = sorted(sidecar.modalities.items(), key=lambda stated: stated[1])
-            self._modalities = {name: end - first for name, (first, end) in ranges} or None
+            self.feature_facts, self._modalities = dict(sidecar.facts), sidecar.modality_widths
             if width is not None and sidecar.width not in (None, width):
                 raise UserError(f'the config says in_channels={width}, but {sidecar.path} says width={sidecar.width}')
             width = sidecar.width if width is None else width

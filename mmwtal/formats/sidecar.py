@@ -4,7 +4,9 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from mmwtal.formats.feature_facts import feature_facts
 from mmwtal.formats.findings import Finding, Kind, shown
 from mmwtal.structures.timebase import Timebase
 from mmwtal.utils.errors import UserError
@@ -42,6 +44,7 @@ class FeatureSidecar:
         modalities: Channel range [first, end) of each modality.
         videos: What is stated of single videos.
         findings: What is wrong with the entries of single videos.
+        facts: What it states of how the features were made; see :mod:`mmwtal.formats.feature_facts`.
     """
 
     path: Path
@@ -50,6 +53,13 @@ class FeatureSidecar:
     modalities: Mapping[str, tuple[int, int]]
     videos: Mapping[str, SidecarVideo]
     findings: Mapping[str, tuple[Finding, ...]]
+    facts: Mapping[str, Any]
+
+    @property
+    def modality_widths(self) -> dict[str, int] | None:
+        """Width of each modality, in the order of the channels; None if none is stated."""
+        ranges = sorted(self.modalities.items(), key=lambda stated: stated[1])
+        return {name: end - first for name, (first, end) in ranges} or None
 
     def video(self, video_id: str) -> SidecarVideo:
         """Return what is stated of a video."""
@@ -104,6 +114,7 @@ def read_sidecar(folder: Path) -> FeatureSidecar | None:
         modalities=_modalities(path, content.get('modalities'), positive_integer(width)),
         videos=parsed,
         findings=findings,
+        facts=feature_facts(content),
     )
 
 

@@ -22,6 +22,7 @@ from mmwtal.utils.errors import UserError
 from mmwtal.utils.run_options import positive_number_word
 
 if TYPE_CHECKING:
+    from mmwtal.apis.inference_inputs import InferenceInput
     from mmwtal.apis.localized import Failure, Localized
 
 FORMATS = ('json', 'csv', 'vtt', 'picture')
@@ -35,6 +36,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument('--checkpoint', required=True, help='checkpoint file, or a work dir: its newest checkpoint')
     parser.add_argument('--extractor', help='a config of configs/features/: makes the features of videos')
     parser.add_argument('--data-root', type=Path, metavar='R', help='the inputs are ids of videos of this data root')
+    text = 'folder of the videos whose features are given, for the thumbnails of pictures'
+    parser.add_argument('--videos', type=Path, metavar='DIR', help=text)
     parser.add_argument('--out', type=Path, default=Path('found'), metavar='DIR', help='default: %(default)s')
     text = 'what is written (default: all)'
     parser.add_argument('--formats', nargs='+', choices=FORMATS, default=list(FORMATS), help=text)
@@ -54,6 +57,7 @@ def main(args: argparse.Namespace) -> int:
 
     if args.score_threshold is not None and args.score_threshold != args.score_threshold:
         raise UserError('--score-threshold must be a number, found nan')
+    progress = _Progress()
     inferencer = WTALInferencer(
         args.config,
         args.checkpoint,
@@ -62,22 +66,47 @@ def main(args: argparse.Namespace) -> int:
         cfg_options=args.cfg_options,
         score_threshold=args.score_threshold,
         top_k=args.top_k,
+        progress=progress.extracted,
     )
-    found = inferencer.find(args.inputs, data_root=args.data_root)
-    folder = ResultFolder(args.out, formats=args.formats, meta=inferencer.meta, classes=inferencer.classes)
-    failed, start = 0, time.monotonic()
+    found = inferencer.find(args.inputs, data_root=args.data_root, videos=args.videos)
+    folder = ResultFolder(args.out, formats=args.formats, meta=inferencer.meta)
+    failed, done = 0, 0
     try:
-        for number, outcome in enumerate(inferencer.localize(found, batch_size=args.batch_size), start=1):
+        for outcome in inferencer.localize(found, batch_size=args.batch_size):
             folder.add(outcome)
+            done += 1
             failed += isinstance(outcome, Failure)
-            _say(f'[{number}/{len(found)}] {_described(outcome)} ({time.monotonic() - start:.1f} s)')
+            progress.say(f'[{done}/{len(found)}] {_described(outcome)}')
     finally:
-        # Also where it is interrupted: hours of work stay.
-        written = folder.finish()
+        # Also where it is interrupted: what was found stays.
+        written = folder.finish(one.name for one in found[done:])
     print(*(f'written: {path}' for path in written), sep='\n')
     if failed:
-        _say(f'{failed} of {len(found)} videos failed')
+        progress.say(f'{failed} of {len(found)} videos failed')
     return 1 if failed else 0
+
+
+class _Progress:
+    """Says on the standard error output how far it is."""
+
+    def __init__(self) -> None:
+        self._terminal = sys.stderr.isatty()
+        self._last = time.monotonic()
+
+    def extracted(self, source: 'InferenceInput', seconds: float) -> None:
+        """Say up to which second of a video its features are there."""
+        if time.monotonic() - self._last >= (0.2 if self._terminal else 10.0):
+            self._write(f'{shown(source.name)}: features up to {seconds:.0f} s', '' if self._terminal else '\n')
+
+    def say(self, line: str) -> None:
+        """Say a line that stays."""
+        self._write(line, '\n')
+
+    def _write(self, text: str, end: str) -> None:
+        start = '\r\x1b[K' if self._terminal else ''
+        sys.stderr.write(f'{start}{text}{end}')
+        sys.stderr.flush()
+        self._last = time.monotonic()
 
 
 def _described(outcome: 'Localized | Failure') -> str:
@@ -90,11 +119,6 @@ def _described(outcome: 'Localized | Failure') -> str:
     count = len(outcome.actions)
     seen = '' if best is None else f', best {best.label} {best.start:.1f} to {best.end:.1f} s, score {best.score:.3g}'
     return f'{name}: {count} action{"" if count == 1 else "s"} in {outcome.duration:.1f} s{seen}'
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(f'{line}\n')
-    sys.stderr.flush()
 
 
 if __name__ == '__main__':

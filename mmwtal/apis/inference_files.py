@@ -1,7 +1,7 @@
 """The files that inference writes: one of all videos for programs, and for each video what people look at."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,19 +26,15 @@ class ResultFolder:
         path: The folder; it is made.
         formats: Which of ``json``, ``csv``, ``vtt`` and ``picture`` are written.
         meta: Where the predictions are from.
-        classes: The names of the model's classes.
 
     Raises:
         UserError: If the folder cannot be made or written to.
     """
 
-    def __init__(
-        self, path: Path, *, formats: Collection[str], meta: Mapping[str, Any], classes: tuple[str, ...]
-    ) -> None:
+    def __init__(self, path: Path, *, formats: Collection[str], meta: Mapping[str, Any]) -> None:
         self._path = make_work_dir(path)
         self._formats = frozenset(formats)
         self._meta = dict(meta)
-        self._classes = classes
         self._actions: dict[str, list[Action]] = {}
         self._failed: dict[str, str] = {}
         for kind, name in (('vtt', CUES), ('picture', PICTURES)):
@@ -55,15 +51,20 @@ class ResultFolder:
         if 'vtt' in self._formats:
             _write(self._path / CUES / f'{name}.vtt', to_webvtt(distinct_actions(outcome.actions)))
         if 'picture' in self._formats:
-            result_page(outcome, self._classes).save(self._path / PICTURES / f'{name}.png')
+            result_page(outcome).save(self._path / PICTURES / f'{name}.png')
 
-    def finish(self) -> list[Path]:
-        """Write the files of all videos; return all that was written."""
+    def finish(self, unreached: Iterable[str] = ()) -> list[Path]:
+        """Write the files of all videos; return all that was written.
+
+        Args:
+            unreached: Videos that were not looked at.
+        """
         written = []
         if 'json' in self._formats:
             results = {name: [one.to_json() for one in actions] for name, actions in self._actions.items()}
             content = {'version': f'mmwtal {__version__}', 'results': results, 'external_data': {}}
-            meta = {**self._meta, 'left_out': list(self._failed), 'failures': self._failed}
+            left_out = [*self._failed, *unreached]
+            meta = {**self._meta, 'left_out': left_out, 'failures': self._failed}
             written.append(self._path / JSON_NAME)
             _write(written[-1], json.dumps({**content, 'meta': meta}))
         if 'csv' in self._formats:

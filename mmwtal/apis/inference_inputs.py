@@ -205,3 +205,15 @@ def _distinct(found: Iterable[InferenceInput]) -> list[InferenceInput]:
                 "in the other's place: rename one, or give them in two calls"
             )
     return list(by_name.values())
+
+
+def with_videos(found: Iterable[InferenceInput], folder: Path) -> list[InferenceInput]:
+    """Return inputs with the files of their videos, those that a folder has.
+
+    Raises:
+        UserError: If the folder cannot be read, or there are two files for a video.
+    """
+    inputs = list(found)
+    files = find_videos(folder, [one.name for one in inputs if one.video is None]).files
+    usable = {name: folder / file.path for name, file in files.items() if not file.problem}
+    return [replace(one, video=usable[one.name]) if one.name in usable else one for one in inputs]

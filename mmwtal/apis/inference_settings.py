@@ -1,6 +1,6 @@
 """What inference takes from a config and a checkpoint: classes, transforms, the time grid, the extractor."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,28 +13,33 @@ from mmwtal.formats.sidecar import check_timebase_setting
 from mmwtal.registry import DATASETS, TRANSFORMS, build_module
 from mmwtal.utils.errors import UserError
 
+_ALL_SNIPPETS = ({'type': 'SampleSnippets', 'mode': 'full'}, {'type': 'PackWTALInputs'})
+
 
 class ExtractedFeatures(Protocol):
-    """The features of a video: ``features`` (T, D), and the frames and the seconds of the video."""
+    """The features of a video."""
 
-    features: np.ndarray
-    frames: int
-    duration: float
+    @property
+    def features(self) -> np.ndarray:
+        """They, (T, D)."""
+
+    @property
+    def duration(self) -> float:
+        """Seconds of the video."""
 
 
 class Extractor(Protocol):
-    """What makes features of videos; see ``mmwtal.features.extractor.VideoExtractor``."""
+    """What makes features of videos; see :class:`mmwtal.features.extractor.VideoExtractor`."""
 
-    width: int
+    @property
+    def width(self) -> int:
+        """D of the features that it makes."""
 
-    def sidecar(self) -> Mapping[str, Any]:
+    def sidecar(self) -> dict[str, Any]:
         """Return what ``features.json`` says of the features that it makes: ``fps``, ``stride``, ``window``, ..."""
 
-    def extract(self, path: Path) -> ExtractedFeatures:
-        """Return the features of a video."""
-
-
-_ALL_SNIPPETS = ({'type': 'SampleSnippets', 'mode': 'full'}, {'type': 'PackWTALInputs'})
+    def extract(self, path: Path, *, progress: Callable[[float], None] | None = None) -> ExtractedFeatures:
+        """Return the features of a video; ``progress`` is told up to which second they are there."""
 
 
 def class_names_of(cfg: Config, checkpoint: Mapping[str, Any], count: int) -> tuple[str, ...]:
@@ -100,18 +105,19 @@ def build_extractor(extractor: str | Path | Mapping[str, Any] | Extractor | None
     Raises:
         UserError: If the config is none of an extraction.
     """
-    if extractor is None or not isinstance(extractor, str | Path | Mapping):
-        return extractor
-    from mmwtal.features.extractor import VideoExtractor
-
-    if not isinstance(extractor, Mapping):
+    if isinstance(extractor, str | Path):
         from mmwtal.apis.offline import job_config
 
         job = job_config(extractor)
         if 'extractor' not in job:
             raise UserError(f'{extractor} is no config of an extraction of features: take one of configs/features/')
-        extractor = job['extractor']
-    return VideoExtractor(**{**extractor, 'device': device})
+        extractor = dict(job['extractor'])
+    if not isinstance(extractor, Mapping):
+        return extractor
+    from mmwtal.features.extractor import VideoExtractor
+
+    settings = {key: value for key, value in extractor.items() if key != 'type'}
+    return VideoExtractor(**{**settings, 'device': device})
 
 
 def _test_dataset(cfg: Config) -> Mapping[str, Any]:

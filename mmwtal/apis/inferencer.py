@@ -1,7 +1,8 @@
 """Localizing actions in a user's own videos, without a Runner, a process group, a GPU or any guidance."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from mmengine.config import Config
 from mmengine.infer import BaseInferencer
 
-from mmwtal.apis.inference_inputs import InferenceInput, Input, InputFinder
+from mmwtal.apis.inference_inputs import InferenceInput, Input, InputFinder, with_videos
 from mmwtal.apis.inference_settings import (
     Extractor,
     build_extractor,
@@ -58,6 +59,7 @@ class WTALInferencer(BaseInferencer):
         cfg_options: Dotted keys and the values that replace those of the config file.
         score_threshold: Actions with a lower score are left out.
         top_k: So many actions of a video are kept, those with the highest scores.
+        progress: Is told up to which second of a video its features have been made.
 
     Raises:
         UserError: If config or checkpoint is wrong, or the extractor makes features unlike those of the training.
@@ -77,13 +79,14 @@ class WTALInferencer(BaseInferencer):
         cfg_options: Mapping[str, Any] | None = None,
         score_threshold: float | None = None,
         top_k: int | None = None,
+        progress: Callable[[InferenceInput, float], None] | None = None,
     ) -> None:
         prepare()
         device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
         check_device(device)
         if top_k is not None and top_k < 1:
             raise UserError(f'top_k must be at least 1, found {top_k}')
-        self.score_threshold, self.top_k = score_threshold, top_k
+        self._score_threshold, self._top_k, self._progress = score_threshold, top_k, progress
         cfg = config if isinstance(config, Config) else prepare_config(config, cfg_options=cfg_options, guidance=False)
         self._config_sha256 = config_sha256(cfg)  # of the config as written: 'auto' is replaced later
         self._checkpoint = find_checkpoint(checkpoint)
@@ -110,7 +113,7 @@ class WTALInferencer(BaseInferencer):
             inputs: A video, a folder, a list, features, or several; see :meth:`InputFinder.find`.
             return_datasamples: Whether predictions are :class:`WTALDataSample`.
             batch_size: How many videos the model sees at once.
-            **kwargs: ``data_root``, see :meth:`InputFinder.find`; ``return_vis``, whether to draw time lines.
+            **kwargs: ``data_root`` and ``videos``, see :meth:`find`; ``return_vis``, whether to draw time lines.
 
         Returns:
             ``predictions``, one a video: its id under ``video``, seconds under ``duration``, and under ``actions``
@@ -128,8 +131,19 @@ class WTALInferencer(BaseInferencer):
         failed = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
         return {**results, 'failures': [{'video': one.source.name, 'reason': one.reason} for one in failed]}
 
-    def find(self, inputs: Input | Sequence[Input], *, data_root: str | Path | None = None) -> list[InferenceInput]:
-        """Return the videos that inputs mean; see :meth:`InputFinder.find`.
+    def find(
+        self,
+        inputs: Input | Sequence[Input],
+        *,
+        data_root: str | Path | None = None,
+        videos: str | Path | None = None,
+    ) -> list[InferenceInput]:
+        """Return the videos that inputs mean.
+
+        Args:
+            inputs: See :meth:`InputFinder.find`.
+            data_root: See :meth:`InputFinder.find`.
+            videos: A folder with the files of videos whose features are given, for pictures.
 
         Raises:
             UserError: Also if features are not made like those of the training, or videos are given and no extractor.
@@ -139,13 +153,13 @@ class WTALInferencer(BaseInferencer):
         for sidecar in finder.sidecars.values():
             if sidecar is not None:
                 check_same_features(self._trained_on, sidecar.facts, place=str(sidecar.path))
-        videos = [one for one in found if one.features is None and not one.problem]
-        if videos and self.extractor is None:
+        unread = [one for one in found if one.features is None and not one.problem]
+        if unread and self.extractor is None:
             raise UserError(
-                f'input {videos[0].video} is no file of features (.npy), and to make features of videos an extractor '
+                f'input {unread[0].video} is no file of features (.npy), and to make features of videos an extractor '
                 'is needed: give a config of configs/features/ as the extractor, or give features'
             )
-        return found
+        return found if videos is None else with_videos(found, Path(videos).expanduser())
 
     def localize(self, found: Iterable[InferenceInput], *, batch_size: int = 1) -> Iterator[Localized | Failure]:
         """Yield what is found in each video, or why nothing could be looked for, in their order."""
@@ -183,7 +197,7 @@ class WTALInferencer(BaseInferencer):
             return []
         from mmwtal.apis.inference_pictures import result_page
 
-        return [result_page(one, self.classes).render() for one in preds]
+        return [result_page(one).render() for one in preds]
 
     def postprocess(
         self, preds: Sequence[Localized], visualization: list[np.ndarray], return_datasample: bool = False
@@ -246,9 +260,8 @@ class WTALInferencer(BaseInferencer):
         if source.features is None:
             assert self.extractor is not None
             assert source.video is not None
-            made = self.extractor.extract(source.video)
-            if not len(made.features):
-                raise UserError(f'{source.video} is too short: {made.frames} frames make no snippet')
+            tell = None if self._progress is None else partial(self._progress, source)
+            made = self.extractor.extract(source.video, progress=tell)
             grid = {key: self.extractor.sidecar()[key] for key in ('fps', 'stride', 'window')}
             return made.features, Timebase(**grid, duration=made.duration)
         assert source.timebase is not None
@@ -270,11 +283,11 @@ class WTALInferencer(BaseInferencer):
     def _kept(self, sample: WTALDataSample) -> WTALDataSample:
         """Return a sample with those of its actions alone that the user asks for."""
         found = sample.pred_instances
-        if self.score_threshold is not None:
-            found = found[found.scores >= self.score_threshold]
-        if self.top_k is not None and len(found) > self.top_k:
+        if self._score_threshold is not None:
+            found = found[found.scores >= self._score_threshold]
+        if self._top_k is not None and len(found) > self._top_k:
             # Those kept stay in the decoder's order, which decides between equal scores.
-            found = found[found.scores.argsort(descending=True, stable=True)[: self.top_k].sort().values]
+            found = found[found.scores.argsort(descending=True, stable=True)[: self._top_k].sort().values]
         sample.pred_instances = found
         return sample
 

@@ -1,6 +1,5 @@
 """What inference gives for a video."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +22,7 @@ class Localized:
         times: Where the middles of the snippets are, seconds, float64 (T,).
         attention: Class-agnostic attention in [0, 1], float32 (T,).
         cas: Class activation sequence, logits, without the background, float32 (T, C).
+        classes: Names of the classes, C.
     """
 
     source: InferenceInput
@@ -32,6 +32,7 @@ class Localized:
     times: np.ndarray
     attention: np.ndarray
     cas: np.ndarray
+    classes: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +49,7 @@ class Failure:
 
 
 def localized(
-    source: InferenceInput, sample: WTALDataSample, output: LocalizerOutput, row: int, *, classes: Sequence[str]
+    source: InferenceInput, sample: WTALDataSample, output: LocalizerOutput, row: int, *, classes: tuple[str, ...]
 ) -> Localized:
     """Return what was found in one video of a batch.
 
@@ -78,4 +79,5 @@ def localized(
         times=sample.timebase.to_seconds(middles),
         attention=output.attn[row, :length, 0].float().cpu().numpy(),
         cas=output.cas[row, :length, : output.num_classes].float().cpu().numpy(),
+        classes=classes,
     )

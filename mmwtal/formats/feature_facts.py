@@ -6,8 +6,11 @@ from typing import Any
 
 from mmwtal.utils.errors import UserError
 
-# What differs from folder to folder though the features are made alike.
-_INCIDENTAL = ('videos', 'versions')
+# What decides the features. Left out is what changes them little or not at all: precision, storage, what became of the
+# last frames, versions.
+_DECIDING = ('fps', 'stride', 'window', 'width', 'modalities', 'crop', 'flow', 'model', 'weights')
+# Flow that was read from files: which method made it is not known.
+_FLOW_FROM_FILES = 'FlowFrames'
 
 
 def feature_facts(sidecar: Mapping[str, Any]) -> dict[str, Any]:
@@ -15,7 +18,9 @@ def feature_facts(sidecar: Mapping[str, Any]) -> dict[str, Any]:
 
     A window that is not stated is the stride; see :meth:`mmwtal.formats.sidecar.FeatureSidecar.grid_of`.
     """
-    facts = {str(key): _plain(value) for key, value in sidecar.items() if key not in _INCIDENTAL and value is not None}
+    facts = {key: _plain(sidecar[key]) for key in _DECIDING if sidecar.get(key) is not None}
+    if facts.get('flow') == _FLOW_FROM_FILES:
+        del facts['flow']
     return {**facts, 'window': facts['stride']} if 'stride' in facts and 'window' not in facts else facts
 
 
@@ -46,6 +51,9 @@ def _difference(trained: Any, given: Any, key: str) -> tuple[str, Any, Any] | No
         both = [name for name in trained if name in given]
         found = (_difference(trained[name], given[name], f'{key}.{name}') for name in both)
         return next((difference for difference in found if difference is not None), None)
+    if isinstance(trained, Mapping) or isinstance(given, Mapping):
+        # One of them says it by stream, the other in a word of its own.
+        return None
     if isinstance(trained, int | float) and isinstance(given, int | float):
         return None if math.isclose(trained, given, rel_tol=1e-6) else (key, trained, given)
     return None if trained == given else (key, trained, given)

@@ -39,7 +39,9 @@ class TimelineLayout:
     def __init__(self, timeline: Timeline) -> None:
         self._timeline = timeline
         names = [*(row.name for row in timeline.rows), *(curve.name for curve in timeline.curves)]
-        self._gutter = min(_GUTTER, max((text_width(shown(name), _NAME) for name in names), default=0.0) + 8)
+        widths = [text_width(shown(name), _NAME) for name in names]
+        widths += [text_width(_range(curve), _RANGE) for curve in timeline.curves]
+        self._gutter = min(_GUTTER, max(widths, default=0.0) + 8)
         self._width = INNER - self._gutter
         self._thumbnails = _fitted(timeline.thumbnails, self._width)
         strip = len(self._thumbnails[0]) * 72 / DPI + 4 if self._thumbnails else 0.0
@@ -133,8 +135,9 @@ class TimelineLayout:
         base, (low, high) = top + _CURVE, curve.bounds
         self._base(sheet, base)
         self._name(sheet, curve.name, top + 7)
-        sheet.write(f'{low:.3g} to {high:.3g}', 0, base - 2, _RANGE)
-        times, values = _thinned(np.asarray(curve.times), np.asarray(curve.values), 2 * int(self._width))
+        sheet.write(_range(curve), 0, base - 2, _RANGE)
+        times, values = _widened(np.asarray(curve.times), np.asarray(curve.values), self._timeline.duration)
+        times, values = _thinned(times, values, 2 * int(self._width))
         x = np.array([self._x(time) for time in times])
         y = base - (_CURVE - 2) * np.clip((values - low) / max(high - low, 1e-12), 0.0, 1.0)
         sheet.area([x[0], *x, x[-1]], [base, *y, base], colour=colour, alpha=0.15)
@@ -142,6 +145,11 @@ class TimelineLayout:
 
     def _base(self, sheet: Sheet, y: float) -> None:
         sheet.line([self._gutter, INNER], [y, y], colour=_LINE, width=0.6)
+
+
+def _range(curve: TimelineCurve) -> str:
+    """Return the values at the bottom and the top of a curve."""
+    return '{:.2g} to {:.2g}'.format(*curve.bounds)
 
 
 def _scores(
@@ -161,6 +169,14 @@ def _scores(
         if free and not any(begin < after and end > other and high > height + 1 for other, after, high in boxes):
             taken.append((begin, end))
             yield text, middle, height
+
+
+def _widened(times: np.ndarray, values: np.ndarray, duration: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return a curve with half a step more at either end: a value stands for the time around it."""
+    half = duration if len(times) < 2 else float(np.diff(times).min()) / 2
+    return np.r_[max(times[0] - half, 0.0), times, min(times[-1] + half, duration)], np.r_[
+        values[0], values, values[-1]
+    ]
 
 
 def _thinned(times: np.ndarray, values: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:

@@ -19,6 +19,7 @@ from mmwtal.formats.findings import shown
 from mmwtal.utils.cli import run_tool
 from mmwtal.utils.config.options import add_cfg_options
 from mmwtal.utils.errors import UserError
+from mmwtal.utils.files import real_path
 from mmwtal.utils.run_options import positive_number_word
 
 if TYPE_CHECKING:
@@ -57,6 +58,9 @@ def main(args: argparse.Namespace) -> int:
 
     if args.score_threshold is not None and args.score_threshold != args.score_threshold:
         raise UserError('--score-threshold must be a number, found nan')
+    inputs = {real_path(Path(one)) for one in [*args.inputs, *filter(None, [args.data_root, args.videos])]}
+    if real_path(args.out) in inputs:
+        raise UserError(f'--out {args.out} is an input: name another folder for what is found')
     progress = _Progress()
     inferencer = WTALInferencer(
         args.config,

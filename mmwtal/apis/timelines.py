@@ -4,6 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmengine.config import Config
+
+from mmwtal.apis.ablation.cells import make_cells
+from mmwtal.apis.ablation.read_plan import read_plan
 from mmwtal.apis.inference_inputs import ANNOTATIONS, InferenceInput
 from mmwtal.apis.inference_pictures import make_timeline
 from mmwtal.apis.inferencer import WTALInferencer
@@ -22,12 +26,45 @@ class ModelSource:
     """A model that is run for a picture.
 
     Args:
-        config: Its config file.
+        config: Its config: the file, or what ``prepare_config`` made of it.
         checkpoint: Its checkpoint, or its work dir.
     """
 
-    config: str
-    checkpoint: str
+    config: str | Config
+    checkpoint: str | Path
+
+    @property
+    def files(self) -> list[str]:
+        """The files that it is read from."""
+        return [str(self.config.filename if isinstance(self.config, Config) else self.config), str(self.checkpoint)]
+
+
+def models_of_plan(path: Path, *, work_dir: Path, repository: Path) -> tuple[dict[str, ModelSource], int]:
+    """Return the models that ``tools/analysis/ablate.py`` made: all arms of a plan's first data and base.
+
+    Args:
+        path: The plan.
+        work_dir: Where it was run.
+        repository: What relative paths of configs refer to.
+
+    Returns:
+        The models by the names of the arms, and the seed of their runs: the first of the plan.
+
+    Raises:
+        UserError: If the plan is faulty, or a run is not finished.
+    """
+    plan = read_plan(path)
+    cells = make_cells(plan, chosen=plan.default_seeds, repository=repository, work_dir=work_dir / 'runs')
+    first = cells[0]
+    models = {}
+    for cell in cells:
+        if (cell.data, cell.base) != (first.data, first.base):
+            continue
+        run = cell.run(first.seeds[0], plan, repository, None)
+        if run.finished(cell.cfg) is None:
+            raise UserError(f'{run.name} is not finished in {work_dir}: run tools/analysis/ablate.py {path} first')
+        models[cell.arm.name] = ModelSource(config=cell.cfg, checkpoint=run.checkpoint(cell.cfg))
+    return models, first.seeds[0]
 
 
 def first_test_video(annotations: AnnotationSet) -> str:
@@ -43,7 +80,7 @@ def first_test_video(annotations: AnnotationSet) -> str:
 
 
 def compared_timeline(
-    data_root: Path, sources: Mapping[str, Path | ModelSource], *, video: str | None = None
+    data_root: Path, sources: Mapping[str, Path | ModelSource], *, video: str | None = None, note: str = ''
 ) -> Timeline:
     """Return the time line of a video with the ground truth and a row for each source.
 
@@ -51,6 +88,7 @@ def compared_timeline(
         data_root: The data root.
         sources: By the names of their rows: a file of predictions, or a model, which gives curves too.
         video: The video's id; :func:`first_test_video` by default.
+        note: What else a reader must know.
 
     Raises:
         UserError: If the video is not there, a source does not know it, or a model cannot be run on it.
@@ -70,7 +108,7 @@ def compared_timeline(
     duration = next(iter(durations), truth.duration or max(ends, default=0.0))
     if not duration > 0:
         raise UserError(f'{annotations.path}: the duration of video {shown(video)} is not stated, and nothing is found')
-    note = f'{duration:.1f} s; a bar is as high as its score beside the best of its model in the video'
+    note = f'{duration:.1f} s{note}; a bar is as high as its score beside the best of its model in the video'
     return make_timeline(video, duration, found, truth=truth, note=note)
 
 

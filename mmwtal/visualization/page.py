@@ -137,7 +137,7 @@ class Page:
         """Write the page as a PNG file, which appears when it is complete."""
         with _missing_signs_allowed():
             canvas = self._drawn()
-            write_atomically(path, lambda file: canvas.print_png(file))
+            write_atomically(path, lambda file: canvas.print_png(file, pil_kwargs={'optimize': True}))
 
     def render(self) -> np.ndarray:
         """Return the page as a picture, RGB (H, W, 3), uint8."""

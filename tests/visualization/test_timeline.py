@@ -201,7 +201,7 @@ def test_no_words_lie_on_others(drawn, classes, count, duration):
     assert len(shown.classes) == min(classes, MOST_CLASSES)
     separate(drawn.text_boxes())
     height = picture.shape[0] * 0.72
-    assert all(0 <= top and bottom <= height for _, _, top, _, bottom in drawn.text_boxes())
+    assert all(top >= 0 and bottom <= height for _, _, top, _, bottom in drawn.text_boxes())
     assert all(wide >= 1 for _, _, wide, _, _ in drawn.boxes)
 
 

@@ -12,7 +12,8 @@ _REFUSAL = re.compile(
         | i\ (?:can\ ?not|can['’]t|could\ not|am\ (?:not\ able|unable)|apologi[sz]e)
         | i['’]m\ (?:sorry|unable|not\ able) | sorry,
         | unable\ to\ (?:tell|see|say|determine|identify|describe)
-        | (?:it\ is|it['’]s)\ (?:not\ possible|impossible|difficult|hard)\ to\ (?:tell|see|say|determine|identify|describe)
+        | (?:it\ is|it['’]s)\ (?:not\ possible|impossible|difficult|hard)
+          \ to\ (?:tell|see|say|determine|identify|describe)
         | (?:is|are)\ (?:unclear|uncertain)\b
         | no(?:body|\ one)\ (?:is|does|do|performs?)\b
         | (?:(?:is|are)\ not|isn['’]t|aren['’]t)\ perform(?:ed|ing)\b
@@ -26,7 +27,8 @@ _ABOUT_THE_VIDEO = re.compile(
     r"""\b(?:
         (?:the|this)\ (?:short\ |whole\ )?(?:video(?!\ (?:game|camera|screen))|footage)\b
         # A bicycle has a frame, hair a clip, a wall a picture: these count only where they are looked at.
-        | in\ (?:the|this)\ (?:short\ )?(?:clip|image|picture)\b | in\ (?:these|each|every|all)\ (?:frame|image|picture|clip)s?\b
+        | in\ (?:the|this)\ (?:short\ )?(?:clip|image|picture)\b
+        | in\ (?:these|each|every|all)\ (?:frame|image|picture|clip)s?\b
         | (?:the|this|these)\ (?:(?:first|next|last|final|given|provided)\ )?
           (?:clip|image|picture|frame|camera|scene|replay)s?(?:\ (?:given|provided))?
           \ (?:shows?|begins?|starts?|ends?|opens?|depicts?|captures?|follows?|zooms?|pans?|cuts?)\b

@@ -177,6 +177,7 @@ def test_frames_are_halved_twice_and_stay_halved(ask):
     large = RequestTooLarge('context too long')
     (record,), requests = ask(Script(key=[large, large, key(seen('high jump'))], complete=[COMPLETE]))
     assert [len(request.clip.frames) for request in requests] == [8, 4, 2, 2, 2]
+    assert [request.reduced for request in requests] == [False, True, True, True, True]
     assert record.state == 'ok'
     assert len(record.details['key']['frames']) == 2
     (record,), requests = ask(Script(key=[large]), parts=('key',))

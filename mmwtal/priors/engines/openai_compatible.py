@@ -7,7 +7,7 @@ import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from random import Random
 from typing import Any, get_args
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from mmwtal.offline.job import EngineDown
 from mmwtal.priors.engines.base import BaseEngine, Reply, Request, RequestFailed
@@ -38,7 +38,8 @@ class OpenAICompatible(BaseEngine):
         revision: Branch, tag or commit of the weights that the server was started with; it is recorded, not checked.
         media: ``frames`` sends time stamps and JPEGs in turns, which every server of a model that takes several images
             understands as it is. ``video`` sends the file where the clip is the whole video and the file is not too
-            large, and frames otherwise; the server then chooses the frames.
+            large, and frames otherwise, also where the file exceeds the context. Of a file the server chooses the
+            frames, whatever times the record names.
         largest_video: MiB of the largest file that is sent.
         concurrency: How many requests are under way at the same time.
         timeout: Seconds that a reply may take.
@@ -80,6 +81,7 @@ class OpenAICompatible(BaseEngine):
         self.name = model
         self.concurrency = concurrency
         self._base_url = base_url
+        self._where = _without_password(base_url)
         self._api_key_env = api_key_env
         self._revision = revision
         self._media = media
@@ -124,10 +126,10 @@ class OpenAICompatible(BaseEngine):
             # Once: who opens an engine knows how long it is worth waiting for a server.
             offered = await self._models()
         except Unavailable as error:
-            raise EngineDown(f'{self._base_url}: {error}') from error
+            raise EngineDown(f'{self._where}: {error}') from error
         if self.name not in offered:
             raise UserError(
-                f'the server at {self._base_url} does not offer the model {self.name}, but {", ".join(offered)}: name '
+                f'the server at {self._where} does not offer the model {self.name}, but {", ".join(offered)}: name '
                 'one of these as model, or start it with --served-model-name'
             )
 
@@ -195,13 +197,13 @@ class OpenAICompatible(BaseEngine):
         return True
 
     def _down(self, error: Unavailable) -> EngineDown:
-        return EngineDown(f'{self._base_url}: {error}, {self._retries + 1} tries')
+        return EngineDown(f'{self._where}: {error}, {self._retries + 1} tries')
 
     async def _models(self) -> list[str]:
         listed = await self._called(
             lambda: self._client.get('/models', cast_to=bytes), timeout=min(_GREETING, self._timeout)
         )
-        return read_models(listed, self._base_url)
+        return read_models(listed, self._where)
 
     async def _reply(self, body: bytes) -> Reply:
         return read_reply(await self._called(lambda: self._sent(body), timeout=self._timeout))
@@ -243,14 +245,15 @@ class OpenAICompatible(BaseEngine):
         except openai.APIStatusError as error:
             response = error.response
             raise refusal(
-                response.status_code, response.headers, response.text, where=self._base_url, model=self.name
+                response.status_code, response.headers, response.text, where=self._where, model=self.name
             ) from error
 
     async def _payload(self, request: Request) -> bytes:
         shown: Sequence[bytes] = ()
         clip = request.clip
         if clip is not None:
-            whole = self._media == 'video' and clip.start <= 0 and clip.end >= clip.duration
+            # A file that was too large once is too large again; fewer frames may do.
+            whole = self._media == 'video' and not request.reduced and clip.start <= 0 and clip.end >= clip.duration
             try:
                 if whole and clip.path.stat().st_size <= self._largest_video * 2**20:
                     shown = await asyncio.to_thread(shown_video, clip.path)
@@ -266,10 +269,16 @@ class OpenAICompatible(BaseEngine):
         key = os.environ.get(self._api_key_env)
         if not key:
             raise UserError(
-                f'the environment variable {self._api_key_env}, which holds the key for {self._base_url} '
+                f'the environment variable {self._api_key_env}, which holds the key for {self._where} '
                 '(api_key_env), is not set'
             )
         return key
+
+
+def _without_password(url: str) -> str:
+    """Return an address as it may be said: an exception's text goes to logs."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition('@')[2]))
 
 
 def _on_this_machine(url: str) -> bool:

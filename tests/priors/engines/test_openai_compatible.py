@@ -102,8 +102,10 @@ def test_a_whole_video_is_sent_as_its_file(server, tmp_path):
     object.__setattr__(part, 'end', 5.0)
     run(server, request(clip=whole), request(clip=part), media='video')
     run(server, request(clip=whole), media='video', largest_video=0.009)
+    run(server, request(clip=whole, reduced=True), media='video')
     sent = [[entry['type'] for entry in body['messages'][1]['content']] for body in server.asked]
-    assert sent == [['video_url', 'text'], ['text', 'image_url'] * 2 + ['text'], ['text', 'image_url'] * 4 + ['text']]
+    four = ['text', 'image_url'] * 4 + ['text']
+    assert sent == [['video_url', 'text'], ['text', 'image_url'] * 2 + ['text'], four, four]
     url = server.asked[0]['messages'][1]['content'][0]['video_url']['url']
     assert url.startswith('data:video/mp4;base64,')
     assert base64.b64decode(url.partition(',')[2]) == path.read_bytes()
@@ -290,6 +292,16 @@ def test_a_key(server, monkeypatch):
     engine = engine_for(server, api_key_env='TINY_KEY')
     assert run(server, request(), api_key_env='TINY_KEY')[0].complete
     assert 'secret' not in json.dumps(engine.identity)
+
+
+def test_a_password_in_the_address_is_not_said(server):
+    address = server.url.replace('://', '://user:secret@')
+    server.models_script = [Fault(status=403), Fault(status=500), Fault(body='{}')]
+    for error in (UserError, EngineDown, UserError):
+        with pytest.raises(error, match=r'http://127\.0\.0\.1') as caught:
+            run(server, base_url=address)
+        assert 'secret' not in str(caught.value)
+    assert run(server, request(), base_url=address)[0].complete
 
 
 def test_the_identity_has_no_address(server):

@@ -1,15 +1,14 @@
 """Any server that speaks as OpenAI's chat completions do: vLLM, SGLang, LMDeploy."""
 
 import asyncio
-import ipaddress
 import json
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from random import Random
 from typing import Any, get_args
-from urllib.parse import urlsplit, urlunsplit
 
 from mmwtal.offline.job import EngineDown
+from mmwtal.priors.engines.addresses import on_this_machine, without_password
 from mmwtal.priors.engines.base import BaseEngine, Reply, Request, RequestFailed
 from mmwtal.priors.engines.media import Media
 from mmwtal.priors.engines.server_replies import Unavailable, read_models, read_reply, refusal
@@ -69,9 +68,11 @@ class OpenAICompatible(BaseEngine):
     ) -> None:
         if media not in get_args(Media):
             raise UserError(f'media of OpenAICompatible must be one of {get_args(Media)}, found {media!r}')
-        if urlsplit(base_url).scheme not in ('http', 'https') or not urlsplit(base_url).hostname:
+        where = without_password(base_url)
+        if where is None:
             raise UserError(
-                f'base_url of OpenAICompatible must be an address such as http://127.0.0.1:8000/v1, found {base_url!r}'
+                'base_url of OpenAICompatible must be an address such as http://127.0.0.1:8000/v1, found '
+                f'{base_url.rpartition("@")[2]!r}'
             )
         if concurrency < 1 or retries < 0 or min(timeout, longest_wait, largest_video) <= 0:
             raise UserError(
@@ -81,7 +82,7 @@ class OpenAICompatible(BaseEngine):
         self.name = model
         self.concurrency = concurrency
         self._base_url = base_url
-        self._where = _without_password(base_url)
+        self._where = where
         self._api_key_env = api_key_env
         self._revision = revision
         self._media = media
@@ -119,7 +120,7 @@ class OpenAICompatible(BaseEngine):
             timeout=self._timeout,
             http_client=openai.DefaultAsyncHttpxClient(
                 # A proxy of the environment is not for a server on this machine.
-                trust_env=not _on_this_machine(self._base_url),
+                trust_env=not on_this_machine(self._base_url),
             ),
         )
         try:
@@ -266,27 +267,15 @@ class OpenAICompatible(BaseEngine):
     def _key(self) -> str:
         if self._api_key_env is None:
             return 'none'
-        key = os.environ.get(self._api_key_env)
+        key = os.environ.get(self._api_key_env, '').strip()
         if not key:
             raise UserError(
                 f'the environment variable {self._api_key_env}, which holds the key for {self._where} '
                 '(api_key_env), is not set'
             )
+        if not all('!' <= sign <= '~' for sign in key):
+            # What the network says of such a key quotes it.
+            raise UserError(
+                f'the environment variable {self._api_key_env} holds no key: it has blanks or signs that no key has'
+            )
         return key
-
-
-def _without_password(url: str) -> str:
-    """Return an address as it may be said: an exception's text goes to logs."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition('@')[2]))
-
-
-def _on_this_machine(url: str) -> bool:
-    host = urlsplit(url).hostname or ''
-    if host == 'localhost' or host.endswith('.localhost'):
-        return True
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return address.is_loopback or address.is_unspecified

@@ -294,6 +294,18 @@ def test_a_key(server, monkeypatch):
     assert 'secret' not in json.dumps(engine.identity)
 
 
+@pytest.mark.parametrize('key', ['sec ret', 'sec\nret', 'séc', 'sec\x7f'])
+def test_a_key_that_no_request_can_carry_is_not_said(server, monkeypatch, key):
+    monkeypatch.setenv('TINY_KEY', key)
+    with pytest.raises(UserError, match='TINY_KEY holds no key') as caught:
+        run(server, api_key_env='TINY_KEY')
+    assert key[:3] not in str(caught.value)
+    # A file that a key was read from often ends in a line break.
+    server.key = 'secret'
+    monkeypatch.setenv('TINY_KEY', ' secret\n')
+    assert run(server, request(), api_key_env='TINY_KEY')[0].complete
+
+
 def test_a_password_in_the_address_is_not_said(server):
     address = server.url.replace('://', '://user:secret@')
     server.models_script = [Fault(status=403), Fault(status=500), Fault(body='{}')]
@@ -404,6 +416,9 @@ def test_a_proxy_is_not_asked_for_this_machine(server, monkeypatch):
         {'media': 'audio'},
         {'base_url': '127.0.0.1:8000'},
         {'base_url': 'http://'},
+        {'base_url': 'http://[::1/v1'},
+        {'base_url': 'http://127.0.0.1:99999/v1'},
+        {'base_url': 'http://user:secret@127.0.0.1:port/v1'},
         {'concurrency': 0},
         {'retries': -1},
         {'timeout': 0},

@@ -245,9 +245,9 @@ class OpenAICompatible(BaseEngine):
             raise Unavailable(f'no connection ({error.__cause__ or error})') from error
         except openai.APIStatusError as error:
             response = error.response
-            raise refusal(
-                response.status_code, response.headers, response.text, where=self._where, model=self.name
-            ) from error
+            # Gateways quote the key that they refuse, and reasons are recorded.
+            text = response.text if self._api_key_env is None else response.text.replace(self._key(), '(the key)')
+            raise refusal(response.status_code, response.headers, text, where=self._where, model=self.name) from error
 
     async def _payload(self, request: Request) -> bytes:
         shown: Sequence[bytes] = ()

@@ -306,6 +306,15 @@ def test_a_key_that_no_request_can_carry_is_not_said(server, monkeypatch, key):
     assert run(server, request(), api_key_env='TINY_KEY')[0].complete
 
 
+def test_a_key_that_a_server_quotes_is_not_said(server, monkeypatch):
+    monkeypatch.setenv('TINY_KEY', 'sec-ret')
+    for status, error in ((400, RequestFailed), (401, UserError)):
+        server.script = [Fault(status=status, body='{"detail": "the key sec-ret has no credit"}')]
+        with pytest.raises(error, match='has no credit') as caught:
+            run(server, request(), api_key_env='TINY_KEY')
+        assert 'sec-ret' not in str(caught.value)
+
+
 def test_a_password_in_the_address_is_not_said(server):
     address = server.url.replace('://', '://user:secret@')
     server.models_script = [Fault(status=403), Fault(status=500), Fault(body='{}')]

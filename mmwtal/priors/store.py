@@ -93,8 +93,9 @@ class PriorStore:
     def read(self) -> dict[tuple[str, str], PriorRecord]:
         """Return the records by video and label.
 
-        Of several records of a pair one that is ``ok`` goes before any other, then a later line before an earlier one,
-        files in the order of their names. A last line that a crash cut short is skipped.
+        Of several records of a pair one that is ``ok`` goes before any other, a whole text before one that lacks a part,
+        then a later line before an earlier one, files in the order of their names. A last line that a crash cut short is
+        skipped.
 
         Raises:
             UserError: If the store cannot be read; all faulty lines are in one message.
@@ -108,7 +109,13 @@ class PriorStore:
             if record is None:
                 continue
             earlier = records.get((record.video, record.label))
-            if supersedes(record.state, None if earlier is None else earlier.state):
+            if earlier is None or _counts_instead(record, earlier):
                 records[record.video, record.label] = record
         raise_problems(f'prior store {self.folder}', problems)
         return records
+
+
+def _counts_instead(record: PriorRecord, earlier: PriorRecord) -> bool:
+    # Lines of several writers are not in the order of their time: a text must not go back behind the half of it.
+    loses_a_part = record.state == earlier.state == 'ok' and len(record.faults) > len(earlier.faults)
+    return supersedes(record.state, earlier.state) and not loses_a_part

@@ -34,7 +34,7 @@ def begin_plan(job: PriorGeneration, folder: Path, videos: Path, *, workers: int
         folder: The store.
         videos: The folder of videos.
         workers: Processes that probe.
-        overwrite: Remove a store of another job first.
+        overwrite: Replace a store of another job; one of this job is kept.
 
     Raises:
         UserError: If the store is of another job, a video has two files, or no video is there.
@@ -42,12 +42,9 @@ def begin_plan(job: PriorGeneration, folder: Path, videos: Path, *, workers: int
     if not videos.is_dir():
         raise UserError(f'--videos: there is no folder {videos}')
     store = PriorStore(folder)
-    known = None
-    if overwrite:
-        store.clear()
-    else:
-        known = plan_of(folder, videos)
-    store.begin(job.identity)
+    store.check(None if overwrite else job.identity)
+    replaced = overwrite and not store.is_of(job.identity)
+    known = None if replaced else plan_of(folder, videos)
     plan = plan_videos(
         videos,
         job.wanted,
@@ -57,6 +54,10 @@ def begin_plan(job: PriorGeneration, folder: Path, videos: Path, *, workers: int
         workers=workers,
         progress=lambda total: Progress(total, stream=sys.stderr),
     )
+    # Only now: no mistake in what the plan is made of costs the texts that are there.
+    if replaced:
+        store.clear()
+    store.begin(job.identity)
     plan.write(folder)
     return plan
 
@@ -70,13 +71,15 @@ def need_plan(folder: Path, videos: Path | None = None) -> Plan:
     """Return the plan of a store; see :func:`plan_of`.
 
     Raises:
-        UserError: If there is none.
+        UserError: If there is none, or the videos are not where it says: else each of them would fail.
     """
-    plan = plan_of(folder, videos)
+    plan = plan_of(folder, None if videos is None else videos.absolute())
     if plan is None:
         raise UserError(
             f'{folder} has no plan: make it with tools/priors.py plan CONFIG --videos FOLDER and the same store'
         )
+    if not plan.root.is_dir():
+        raise UserError(f'the folder of videos {plan.root} is not there: name it, as this machine knows it, by --videos')
     return plan
 
 

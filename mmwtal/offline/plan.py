@@ -111,7 +111,7 @@ def read_plan(store: Path, root: Path | None = None) -> Plan:
     path = store / PLAN_NAME
     content = read_json_object(path, what='plan')
     if {key: content.get(key) for key in _FORMAT} != _FORMAT:
-        raise UserError(f'{path} is no plan that this version reads, expected {_FORMAT}: make it again')
+        raise UserError(f'{path} is no plan that this version reads, expected {_FORMAT}: remove it and make it again')
     try:
         folder = Path(content['root']) if root is None else root
         return Plan(
@@ -124,7 +124,7 @@ def read_plan(store: Path, root: Path | None = None) -> Plan:
             modified={video: int(facts['modified']) for video, facts in content['videos'].items()},
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f'{path} is damaged ({type(error).__name__}: {error}): make the plan again') from None
+        raise UserError(f'{path} is damaged ({type(error).__name__}: {error}): remove it and make the plan again') from None
 
 
 def _entry(video: str, facts: Mapping[str, Any], root: Path) -> VideoEntry:

@@ -61,6 +61,22 @@ class PriorStore:
         """
         self._manifest.begin(job)
 
+    def check(self, job: Mapping[str, Any] | None) -> None:
+        """Check, without writing anything, that the folder can be a job's, of whichever if that is None.
+
+        Raises:
+            UserError: If records of another job are there, or files of something else.
+        """
+        self._manifest.check(job)
+
+    def is_of(self, job: Mapping[str, Any]) -> bool:
+        """Return whether the store is a job's already.
+
+        Raises:
+            UserError: If its manifest is none of this format.
+        """
+        return self._manifest.is_of(job)
+
     def clear(self) -> None:
         """Remove the records, the plan and the manifest; other files stay.
 

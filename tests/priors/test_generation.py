@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from mmwtal.apis.prior_jobs import begin_plan
+from mmwtal.apis.prior_jobs import begin_plan, need_plan
 from mmwtal.datasets.synthetic import write_synthetic
 from mmwtal.datasets.synthetic_film import FILMS_NAME, make_films
 from mmwtal.datasets.synthetic_video import SyntheticConfig
 from mmwtal.formats.annotations import read_annotations
 from mmwtal.offline.folder import run_folder
+from mmwtal.offline.manifest import PLAN_NAME
 from mmwtal.priors.dialogue import Dialogue
 from mmwtal.priors.engines.base import RequestFailed
 from mmwtal.priors.generation import PriorGeneration
@@ -178,3 +179,75 @@ def test_settings_out_of_range_are_refused(films, tmp_path, scripted_engine, nam
     options = {'engine': scripted_engine(str), 'dialogue': Dialogue(), 'data_root': films, 'store': tmp_path}
     with pytest.raises(UserError, match=name):
         PriorGeneration(**options, **{name: value})
+
+
+def test_a_file_that_was_replaced_after_the_plan_is_not_asked_about(make, films, tmp_path):
+    root = tmp_path / 'copy'
+    shutil.copytree(films, root)
+    job, store = make(usual, root=root)
+    plan = begin_plan(job, store, root / FILMS_NAME, workers=1)
+    changed, other = plan.entries[:2]
+    shutil.copyfile(other.path, changed.path)
+    assert run_folder(job, plan, store).counts == {'ok': 3, 'failed': 1}
+    [reason] = {r.reason for (name, _), r in PriorStore(store).read().items() if name == changed.video}
+    assert 'when it was planned: plan again, then retry' in reason
+    # What it says helps.
+    job, _ = make(usual, root=root)
+    assert run(job, store, root, again=frozenset({'failed'})).counts == {'ok': 1}
+
+
+def test_a_disk_of_videos_that_is_gone_charges_none(make, films, tmp_path):
+    root, gone = tmp_path / 'copy', tmp_path / 'gone'
+    shutil.copytree(films, root)
+    videos = root / FILMS_NAME
+
+    def unplug(request):
+        if videos.exists():
+            videos.rename(gone)
+        return usual(request)
+
+    job, store = make(unplug, root=root)
+    plan = begin_plan(job, store, videos, workers=1)
+    job.concurrency = 1
+    with pytest.raises(UserError, match=r'the folder of videos .* is not there; 3 videos are left, none was charged'):
+        run_folder(job, plan, store, patience=0.1)
+    assert {record.state for record in PriorStore(store).read().values()} == {'ok'}
+    with pytest.raises(UserError, match=r'is not there: name it, as this machine knows it, by --videos'):
+        need_plan(store)
+    with pytest.raises(UserError, match='is not there'):
+        need_plan(store, tmp_path / 'nowhere')
+    job, _ = make(usual, root=root)
+    assert run_folder(job, need_plan(store, gone), store).counts == {'ok': 3}
+
+
+def test_no_mistake_in_a_plan_costs_the_texts_that_are_there(make, films, tmp_path):
+    job, store = make(usual)
+    run(job, store, films)
+    texts = PriorStore(store).read()
+    other, _ = make(usual)
+    other.dialogue = Dialogue(max_frames=3, short_side=48)
+    with pytest.raises(UserError, match='none of the 4 videos found'):
+        begin_plan(other, store, films / 'features', workers=1, overwrite=True)
+    assert PriorStore(store).read() == texts
+    # A store of the same job is none of another one.
+    begin_plan(job, store, films / FILMS_NAME, workers=1, overwrite=True)
+    assert PriorStore(store).read() == texts
+    begin_plan(other, store, films / FILMS_NAME, workers=1, overwrite=True)
+    assert PriorStore(store).read() == {}
+    # Nor does one that fails begin a store.
+    empty = tmp_path / 'empty'
+    with pytest.raises(UserError, match='none of the 4 videos found'):
+        begin_plan(job, empty, films / 'features', workers=1)
+    assert not empty.exists()
+    with pytest.raises(UserError, match='is no folder'):
+        begin_plan(job, films / 'annotations.json', films / FILMS_NAME, workers=1)
+
+
+def test_a_damaged_plan_can_be_made_again_as_it_says(make, films):
+    job, store = make(usual)
+    run(job, store, films)
+    (store / PLAN_NAME).write_text('{}')
+    with pytest.raises(UserError, match='remove it and make it again'):
+        begin_plan(job, store, films / FILMS_NAME, workers=1)
+    (store / PLAN_NAME).unlink()
+    assert run(job, store, films).before == 4

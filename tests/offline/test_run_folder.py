@@ -355,3 +355,9 @@ def test_a_full_disk_stops_the_run_and_keeps_what_is_there(tmp_path: Path) -> No
     assert all(count == 2 for count in Counter(line['video'] for line in lines).values()), 'whole videos only'
     start(store, videos=60).communicate(timeout=60)
     assert len(lines_of(store)) == 120
+
+
+@pytest.mark.parametrize('patience', [-1.0, float('nan')])
+def test_patience_is_a_number_of_seconds(patience: float, job: FakeJob) -> None:
+    with pytest.raises(UserError, match='patience is a number of seconds'):
+        run(job, 'a', patience=patience)

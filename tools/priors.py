@@ -17,7 +17,7 @@ from typing import Any, get_args
 from mmwtal.formats.annotations import AnnotationSet, read_annotations
 from mmwtal.formats.findings import shown
 from mmwtal.offline.job import State
-from mmwtal.offline.manifest import MANIFEST_NAME
+from mmwtal.offline.manifest import MANIFEST_NAME, PLAN_NAME
 from mmwtal.priors.store import STORE_NAME, PriorStore
 from mmwtal.utils.cli import run_tool
 from mmwtal.utils.config.options import add_cfg_options
@@ -45,7 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_job(one)
     one.add_argument('--videos', type=Path, required=True, help='their folder; a file is named by its video')
     one.add_argument('--workers', type=positive_number_word, default=2, help='processes (default: %(default)s)')
-    one.add_argument('--overwrite', action='store_true', help='remove a store of another job first')
+    one.add_argument('--overwrite', action='store_true', help='replace a store of another job')
     _add_run_options(command('run', 'ask about every video of the plan that has no record yet'))
     one = command('retry', 'ask again about videos that failed or were refused')
     _add_run_options(one)
@@ -97,7 +97,7 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     text = 'seconds to wait for a server that is gone (default: %(default)g)'
     parser.add_argument('--patience', type=float, default=600.0, metavar='S', help=text)
     parser.add_argument('--ray', metavar='ADDRESS', help='run on this Ray cluster; auto: the one of this machine')
-    parser.add_argument('--workers', type=positive_number_word, default=2, help='of Ray (default: %(default)s)')
+    parser.add_argument('--workers', type=positive_number_word, metavar='N', help='of Ray (default: 2)')
 
 
 def main(args: argparse.Namespace) -> int | None:
@@ -139,15 +139,17 @@ def _run(args: argparse.Namespace) -> int:
     from mmwtal.offline.progress import counted
     from mmwtal.offline.shards import Shard
 
+    if args.ray and (args.num_shards > 1 or args.shard):
+        raise UserError('--ray divides the videos by itself: leave out --num-shards and --shard')
+    if args.workers and not args.ray:
+        raise UserError('--workers is of Ray, which --ray names; how many decode is in the config (job.decoders)')
     folder, job = _folder(args), _job(args)
     plan = need_plan(folder, args.videos)
     again = frozenset(args.states) if args.command == 'retry' else frozenset()
     if args.ray:
         from mmwtal.offline.ray_runner import run_on_ray
 
-        if args.num_shards > 1:
-            raise UserError('--ray divides the videos by itself: leave out --num-shards')
-        options = {'workers': args.workers, 'address': args.ray, 'patience': args.patience}
+        options = {'workers': args.workers or 2, 'address': args.ray, 'patience': args.patience}
         done = run_on_ray(job, plan, folder, again=again, stream=sys.stderr, **options)
     else:
         shard = Shard(args.shard, args.num_shards)
@@ -192,6 +194,7 @@ def _check(args: argparse.Namespace) -> None:
     from mmwtal.priors.store_check import check_store
     from mmwtal.utils.files import write_atomically
 
+    _check_output(args, args.json)
     annotations = _annotations(args)
     classes = () if annotations is None else choose_classes(annotations)
     records = PriorStore(_folder(args)).read()
@@ -207,6 +210,8 @@ def _show(args: argparse.Namespace) -> None:
     from mmwtal.apis.prior_jobs import draw_video
 
     path = args.picture or Path(f'{args.video}.png')
+    if path.suffix.lower() != '.png':
+        raise UserError(f'--picture: expected a name that ends in .png, found {path}')
     draw_video(_folder(args), args.video, path, videos=args.videos)
     print(f'written to {path}')
 
@@ -214,6 +219,7 @@ def _show(args: argparse.Namespace) -> None:
 def _merge(args: argparse.Namespace) -> None:
     from mmwtal.offline.parquet import merge
 
+    _check_output(args, args.parquet)
     records = PriorStore(_folder(args)).read()
     merge([record.to_json() for record in records.values()], args.parquet)
     print(f'{len(records)} records written to {args.parquet}')
@@ -232,7 +238,8 @@ def _import(args: argparse.Namespace) -> None:
 def _import_captions(args: argparse.Namespace) -> None:
     from mmwtal.priors.captions import import_captions
 
-    annotations, store = _need_annotations(args), PriorStore(_folder(args))
+    annotations = read_annotations(_need_data_root(args) / 'annotations.json')
+    store = PriorStore(_folder(args))
     done, counts = import_captions(args.captions, store, annotations=annotations, overwrite=args.overwrite)
     _say_imported(done, store.folder)
     left_out = {
@@ -284,22 +291,30 @@ def _folder(args: argparse.Namespace) -> Path:
     return folder
 
 
+def _check_output(args: argparse.Namespace, path: Path | None) -> None:
+    """Check that a file that is to be written is none of those that are read."""
+    folder = _folder(args)
+    read = [folder / MANIFEST_NAME, folder / PLAN_NAME, *PriorStore(folder).ledger.files()]
+    read += [] if args.data_root is None else [args.data_root / 'annotations.json']
+    if path is not None and path.exists() and any(one.exists() and path.samefile(one) for one in read):
+        raise UserError(f'{path} is what is read, and is never replaced: name another file')
+
+
 def _annotations(args: argparse.Namespace) -> AnnotationSet | None:
     return None if args.data_root is None else read_annotations(args.data_root / 'annotations.json')
 
 
-def _need_annotations(args: argparse.Namespace) -> AnnotationSet:
-    annotations = _annotations(args)
-    if annotations is None:
+def _need_data_root(args: argparse.Namespace) -> Path:
+    root: Path | None = args.data_root
+    if root is None:
         raise UserError(f'{args.command} needs --data-root, whose annotations.json names videos and labels')
-    return annotations
+    return root
 
 
 def _job(args: argparse.Namespace) -> Any:
     from mmwtal.apis.offline import build_job
 
-    _need_annotations(args)
-    return build_job(args.config, data_root=args.data_root, store=_folder(args), cfg_options=args.cfg_options)
+    return build_job(args.config, data_root=_need_data_root(args), store=_folder(args), cfg_options=args.cfg_options)
 
 
 if __name__ == '__main__':

@@ -160,17 +160,16 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _status(args: argparse.Namespace) -> None:
-    from mmwtal.apis.prior_jobs import plan_of
-    from mmwtal.priors.store_check import check_store
+    from mmwtal.offline.plan import find_plan
+    from mmwtal.priors.store_check import reasons_of, sources_of, states_of
 
     folder, annotations = _folder(args), _annotations(args)
-    store, plan = PriorStore(folder), plan_of(folder)
+    store, plan = PriorStore(folder), find_plan(folder)
     records, manifest = store.read(), store.manifest()
-    found = check_store(records, annotations=annotations, worst=0)
     print(f'{folder}: {manifest["job"].get("kind", "unknown")}, fingerprint {manifest["fingerprint"][:12]}')
     if plan is not None:
         print(f'videos    {len(plan.entries)} planned, {len(plan.unreadable)} unreadable, {len(plan.missing)} missing')
-    counts = [f'{count} {state}' for state, count in found.states.items() if count]
+    counts = [f'{count} {state}' for state, count in states_of(records.values()).items() if count]
     if annotations is not None:
         videos = annotations.in_subset('training')
         left = [(one.video_id, label) for one in videos for label in one.labels if (one.video_id, label) not in records]
@@ -181,11 +180,11 @@ def _status(args: argparse.Namespace) -> None:
     halves = sum(record.state == 'ok' and bool(record.faults) for record in records.values())
     if halves:
         print(f'          {halves} of those that are ok lack key or complete semantics')
-    for source, count in found.sources.items():
+    for source, count in sources_of(records.values()).items():
         print(f'source    {shown(source)}: {count}')
     if busy := store.ledger.busy():
         print(f'running   {", ".join(busy)}')
-    _list('reasons why something is missing', [f'{count} x {reason}' for reason, count in found.reasons.items()])
+    _list('reasons why something is missing', [f'{count} x {reason}' for reason, count in reasons_of(records.values()).items()])
 
 
 def _check(args: argparse.Namespace) -> None:

@@ -8,8 +8,7 @@ from typing import Any
 from mmwtal.apis.offline import job_config
 from mmwtal.apis.settings import prepare_config
 from mmwtal.offline.job import EngineDown
-from mmwtal.offline.manifest import PLAN_NAME
-from mmwtal.offline.plan import Plan, plan_videos, read_plan
+from mmwtal.offline.plan import Plan, find_plan, plan_videos
 from mmwtal.offline.progress import Progress
 from mmwtal.priors.describe_classes import ClassQuestion, DescribedClasses, describe_classes
 from mmwtal.priors.engines.base import BaseEngine
@@ -44,7 +43,7 @@ def begin_plan(job: PriorGeneration, folder: Path, videos: Path, *, workers: int
     store = PriorStore(folder)
     store.check(None if overwrite else job.identity)
     replaced = overwrite and not store.is_of(job.identity)
-    known = None if replaced else plan_of(folder, videos)
+    known = None if replaced else find_plan(folder, videos)
     plan = plan_videos(
         videos,
         job.wanted,
@@ -62,18 +61,13 @@ def begin_plan(job: PriorGeneration, folder: Path, videos: Path, *, workers: int
     return plan
 
 
-def plan_of(folder: Path, videos: Path | None = None) -> Plan | None:
-    """Return the plan of a store, None for one that was imported; ``videos`` is where its files are on this machine."""
-    return read_plan(folder, videos) if (folder / PLAN_NAME).exists() else None
-
-
 def need_plan(folder: Path, videos: Path | None = None) -> Plan:
-    """Return the plan of a store; see :func:`plan_of`.
+    """Return the plan of a store; ``videos`` is where its files are on this machine.
 
     Raises:
         UserError: If there is none, or the videos are not where it says: else each of them would fail.
     """
-    plan = plan_of(folder, None if videos is None else videos.absolute())
+    plan = find_plan(folder, None if videos is None else videos.absolute())
     if plan is None:
         raise UserError(
             f'{folder} has no plan: make it with tools/priors.py plan CONFIG --videos FOLDER and the same store'
@@ -96,7 +90,7 @@ def draw_video(folder: Path, video: str, path: Path, *, videos: Path | None = No
         UserError: If the store knows nothing of the video, or it cannot be read.
     """
     records = [record for record in PriorStore(folder).read().values() if record.video == video]
-    plan = plan_of(folder, videos)
+    plan = find_plan(folder, videos)
     if plan is None:
         raise UserError(f'{folder} has no plan: its texts were imported, and no video was asked about')
     entries = {entry.video: entry for entry in plan.entries}

@@ -127,6 +127,11 @@ def read_plan(store: Path, root: Path | None = None) -> Plan:
         raise UserError(f'{path} is damaged ({type(error).__name__}: {error}): remove it and make the plan again') from None
 
 
+def find_plan(store: Path, root: Path | None = None) -> Plan | None:
+    """Return the plan of a job's folder, None where there is none, as in one that was imported; see :func:`read_plan`."""
+    return read_plan(store, root) if (store / PLAN_NAME).exists() else None
+
+
 def _entry(video: str, facts: Mapping[str, Any], root: Path) -> VideoEntry:
     path = PurePosixPath(facts['path'])
     if path.is_absolute() or '..' in path.parts:
@@ -154,7 +159,7 @@ def plan_videos(
         root: The folder that has the files, at any depth; see :func:`~mmwtal.offline.video_files.find_videos`.
         wanted: Ids of videos, as a mapping or a sequence; None for all that are there.
         probe: Looks into a file; a function that pickle finds by name.
-        known: An earlier plan: its videos stay in it, and readable files that did not change are not looked into again.
+        known: An earlier plan: readable files of it that did not change are not looked into again.
         unreadable: What ``probe`` raises where a file cannot be read, with the reason.
         workers: How many files are looked into at once.
         timeout: Seconds after which a file counts as one that cannot be read.
@@ -164,8 +169,6 @@ def plan_videos(
         UserError: If there are two files for a video, or no videos at all.
     """
     root = Path(os.path.abspath(root))
-    if wanted is not None and known is not None:
-        wanted = [*dict.fromkeys((*(entry.video for entry in known.entries), *known.missing, *wanted))]
     found = find_videos(root, wanted)
     if not found.files:
         those = 'no video' if wanted is None else f'none of the {len(wanted)} videos'

@@ -1,7 +1,5 @@
 """Asking a multimodal language model about the training videos: the offline job that fills a prior store."""
 
-import hashlib
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -81,12 +79,11 @@ class PriorGeneration(OfflineJob):
     @property
     def identity(self) -> Mapping[str, Any]:
         """See :class:`OfflineJob`: the model, the prompts, the frames, the sampling and the classes."""
-        classes = hashlib.sha256(json.dumps(self.classes).encode()).hexdigest()
         return {
             'kind': 'mllm',
             'engine': dict(self.engine.identity),
             'dialogue': self.dialogue.identity,
-            'classes': classes,
+            'classes': [*self.classes],
         }
 
     @property

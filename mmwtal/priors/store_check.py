@@ -59,9 +59,9 @@ def check_store(
         with_key=sum(bool(one.text.key) for one in there),
         with_complete=sum(bool(one.text.complete) for one in there),
         strangers=len(records) - len(there),
-        states={state: sum(one.state == state for one in records.values()) for state in get_args(State)},
-        sources=_by_number(one.source for one in usable),
-        reasons=_by_number(why for one in records.values() for why in _reasons(one)),
+        states=states_of(records.values()),
+        sources=sources_of(records.values()),
+        reasons=reasons_of(records.values()),
         classes=_coverage(pairs, records),
         key_lengths=_lengths(phrases),
         complete_lengths=_lengths(descriptions),
@@ -75,6 +75,22 @@ def check_store(
         faulty=len(bad),
         worst=tuple(row for _, row in bad[:worst]),
     )
+
+
+def states_of(records: Iterable[PriorRecord]) -> dict[State, int]:
+    """Count records by state, in the order of states."""
+    found = Counter(record.state for record in records)
+    return {state: found[state] for state in get_args(State)}
+
+
+def sources_of(records: Iterable[PriorRecord]) -> dict[str, int]:
+    """Count records that are ``ok`` by source."""
+    return _by_number(record.source for record in records if record.state == 'ok')
+
+
+def reasons_of(records: Iterable[PriorRecord]) -> dict[str, int]:
+    """Count why records are not ``ok``, or lack a part."""
+    return _by_number(why for record in records for why in _reasons(record))
 
 
 def _labels(records: Iterable[Pair]) -> Mapping[str, Sequence[str]]:

@@ -149,13 +149,17 @@ def test_a_plan_grows_and_looks_only_at_what_is_new(root: Path) -> None:
     (root / 'late.mp4').write_text('8')
     (root / 'deep' / 'er' / 'b.MKV').write_text('20')
     (root / 'bad.mov').write_text('6.5')
-    second = planned(root, ['v.2'], probe, known=first)
+    second = planned(root, ['v.2', 'a', 'b', 'bad', 'late'], probe, known=first)
     assert {entry.video: entry.duration for entry in second.entries} == {
         **{'a': 1.0, 'b': 20.0, 'bad': 6.5},
         **{'late': 8.0, 'v.2': 4.0},
     }
     assert probed(root, 'a.mp4') == 1
     assert second.missing == ()
+    # What nobody wants any more is not missing.
+    (root / 'a.mp4').unlink()
+    third = planned(root, ['v.2'], probe, known=second)
+    assert ([entry.video for entry in third.entries], third.missing) == (['v.2'], ())
 
 
 def test_damaged_plans_are_refused(root: Path, tmp_path: Path) -> None:

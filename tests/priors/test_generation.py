@@ -251,3 +251,31 @@ def test_a_damaged_plan_can_be_made_again_as_it_says(make, films):
         begin_plan(job, store, films / FILMS_NAME, workers=1)
     (store / PLAN_NAME).unlink()
     assert run(job, store, films).before == 4
+
+
+def test_labels_that_change_between_runs(make, films, tmp_path):
+    root = tmp_path / 'copy'
+    shutil.copytree(films, root)
+    path = root / 'annotations.json'
+    job, store = make(usual, root=root)
+    run(job, store, root)
+    content = json.loads(path.read_text())
+    first, second = list(training(root))[:2]
+    # Of one a label more, of the other one less: the first is asked about what is new, the second not at all.
+    for video, labels in ((first, ['HighJump', 'GolfSwing', 'TennisSwing']), (second, training(root)[second][:1])):
+        content['database'][video].update(annotations=[], labels=labels)
+    content.setdefault('classes', list(job.classes))
+    path.write_text(json.dumps(content))
+    job, _ = make(usual, root=root)
+    new = set(training(root)[first]) - {label for video, label in PriorStore(store).read() if video == first}
+    assert new
+    assert run(job, store, root).counts == {'ok': 1}
+    asked = [request.prompt for request in job.engine.requests if 'actions' in request.schema['properties']]
+    assert len(asked) == 1
+    assert all(f'- {words_of_name(label)}\n' in asked[0] for label in new)
+    # A class more is another job, and said to be.
+    content['classes'].append('Zorbing')
+    path.write_text(json.dumps(content))
+    job, _ = make(usual, root=root)
+    with pytest.raises(UserError, match=r'classes: .*there.*"Zorbing"\] here'):
+        run(job, store, root)

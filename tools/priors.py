@@ -211,6 +211,7 @@ def _show(args: argparse.Namespace) -> None:
     path = args.picture or Path(f'{args.video}.png')
     if path.suffix.lower() != '.png':
         raise UserError(f'--picture: expected a name that ends in .png, found {path}')
+    _check_output(args, path)
     draw_video(_folder(args), args.video, path, videos=args.videos)
     print(f'written to {path}')
 
@@ -291,12 +292,14 @@ def _folder(args: argparse.Namespace) -> Path:
 
 
 def _check_output(args: argparse.Namespace, path: Path | None) -> None:
-    """Check that a file that is to be written is none of those that are read."""
+    """Check that a file that is to be written is none of those that are read, and has a folder."""
     folder = _folder(args)
     read = [folder / MANIFEST_NAME, folder / PLAN_NAME, *PriorStore(folder).ledger.files()]
     read += [] if args.data_root is None else [args.data_root / 'annotations.json']
     if path is not None and path.exists() and any(one.exists() and path.samefile(one) for one in read):
         raise UserError(f'{path} is what is read, and is never replaced: name another file')
+    if path is not None and not path.absolute().parent.is_dir():
+        raise UserError(f'the folder of {path} does not exist: make it, or name another file')
 
 
 def _annotations(args: argparse.Namespace) -> AnnotationSet | None:

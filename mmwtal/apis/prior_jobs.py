@@ -17,12 +17,15 @@ from mmwtal.priors.schema import PriorRecord
 from mmwtal.priors.store import PriorStore
 from mmwtal.registry import GUIDANCE_TEXTS, MLLM_ENGINES, build_module
 from mmwtal.utils.errors import UserError
+from mmwtal.utils.json_file import finite_number
 from mmwtal.utils.names import did_you_mean
 from mmwtal.video.probe import probe_video
 from mmwtal.video.reader import read_frames
 from mmwtal.video.source import VideoError
 
 _SHORT_SIDE = 240
+# Of a long video, as many as a person looks at.
+_MOST_SHOWN = 96
 
 
 def begin_plan(job: PriorGeneration, folder: Path, videos: Path, *, workers: int, overwrite: bool = False) -> Plan:
@@ -78,7 +81,7 @@ def need_plan(folder: Path, videos: Path | None = None) -> Plan:
 
 
 def draw_video(folder: Path, video: str, path: Path, *, videos: Path | None = None) -> None:
-    """Draw the frames of a video that the model was asked about, and what it answered.
+    """Draw the frames of a video that the model was asked about, of many some, and what it answered.
 
     Args:
         folder: The store.
@@ -89,18 +92,21 @@ def draw_video(folder: Path, video: str, path: Path, *, videos: Path | None = No
     Raises:
         UserError: If the store knows nothing of the video, or it cannot be read.
     """
-    records = [record for record in PriorStore(folder).read().values() if record.video == video]
+    store = PriorStore(folder).read()
+    records = [record for record in store.values() if record.video == video]
     plan = find_plan(folder, videos)
     if plan is None:
         raise UserError(f'{folder} has no plan: its texts were imported, and no video was asked about')
     entries = {entry.video: entry for entry in plan.entries}
     entry = entries.get(video)
     if entry is None or not records:
-        known = {record for record, _ in PriorStore(folder).read()}
+        known = {one for one, _ in store}
         raise UserError(f'{folder} has no record of a video {video!r}{did_you_mean(video, known & entries.keys())}')
-    times = _times_asked(records)
-    if not times:
+    asked = _times_asked(records)
+    if not asked:
         raise UserError(f'video {video}: no frame of it was asked about ({records[0].reason or records[0].state})')
+    count = min(len(asked), _MOST_SHOWN)
+    times = [asked[(2 * number + 1) * len(asked) // (2 * count)] for number in range(count)]
     try:
         read = read_frames(entry.path, times, short_side=_SHORT_SIDE)
     except VideoError as error:
@@ -108,7 +114,8 @@ def draw_video(folder: Path, video: str, path: Path, *, videos: Path | None = No
     # Imported here: matplotlib takes its time, and only a picture needs it.
     from mmwtal.visualization.prior_picture import draw_prior
 
-    draw_prior(path, video=video, duration=entry.duration, times=times, frames=list(read.frames), records=records)
+    frames = list(read.frames)
+    draw_prior(path, video=video, duration=entry.duration, times=times, frames=frames, asked=asked, records=records)
 
 
 def _times_asked(records: list[PriorRecord]) -> list[float]:
@@ -117,7 +124,10 @@ def _times_asked(records: list[PriorRecord]) -> list[float]:
     for record in records:
         for question in ('key', 'complete'):
             asked: Any = record.details.get(question)
-            times.update(asked.get('frames', ()) if isinstance(asked, Mapping) else ())
+            frames = asked.get('frames') if isinstance(asked, Mapping) else None
+            # Details may come from anywhere.
+            found = map(finite_number, frames if isinstance(frames, list) else ())
+            times.update(time for time in found if time is not None and time >= 0)
     return sorted(times)
 
 

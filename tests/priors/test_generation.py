@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mmwtal.apis.prior_jobs import begin_plan, need_plan
+from mmwtal.apis.prior_jobs import begin_plan, draw_video, need_plan
 from mmwtal.datasets.synthetic import write_synthetic
 from mmwtal.datasets.synthetic_film import FILMS_NAME, make_films
 from mmwtal.datasets.synthetic_video import SyntheticConfig
@@ -17,6 +17,7 @@ from mmwtal.offline.manifest import PLAN_NAME
 from mmwtal.priors.dialogue import Dialogue
 from mmwtal.priors.engines.base import RequestFailed
 from mmwtal.priors.generation import PriorGeneration
+from mmwtal.priors.schema import PriorRecord, PriorText
 from mmwtal.priors.store import PriorStore
 from mmwtal.utils.errors import UserError
 from mmwtal.utils.words import words_of_name
@@ -279,3 +280,22 @@ def test_labels_that_change_between_runs(make, films, tmp_path):
     job, _ = make(usual, root=root)
     with pytest.raises(UserError, match=r'classes: .*there.*"Zorbing"\] here'):
         run(job, store, root)
+
+
+def test_of_a_long_video_as_many_frames_are_drawn_as_one_looks_at(make, films, tmp_path, monkeypatch):
+    job, store = make(usual)
+    plan = begin_plan(job, store, films / FILMS_NAME, workers=1)
+    asked = [number / 100 for number in range(4000)]
+    details = {'key': {'frames': [*asked, 'x', None, -1.0]}, 'complete': {'frames': 3}}
+    video = plan.entries[0].video
+    text = PriorText(key=('The arms swing.',))
+    with PriorStore(store).writer('one') as writer:
+        writer.append(PriorRecord(video=video, label='Run', text=text, source='m', details=details))
+    drawn = {}
+    monkeypatch.setattr('mmwtal.visualization.prior_picture.draw_prior', lambda path, **options: drawn.update(options))
+    draw_video(store, video, tmp_path / 'shown.png')
+    assert drawn['asked'] == asked
+    assert len(drawn['frames']) == len(drawn['times']) == 96
+    assert drawn['times'][0] < 0.5
+    assert drawn['times'][-1] > 39.5
+    assert drawn['times'] == sorted(drawn['times'])

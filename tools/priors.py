@@ -18,6 +18,7 @@ from mmwtal.formats.annotations import AnnotationSet, read_annotations
 from mmwtal.formats.findings import shown
 from mmwtal.offline.job import State
 from mmwtal.offline.manifest import MANIFEST_NAME, PLAN_NAME
+from mmwtal.priors.status import counted_lines, format_status
 from mmwtal.priors.store import STORE_NAME, PriorStore
 from mmwtal.utils.cli import run_tool
 from mmwtal.utils.config.options import add_cfg_options
@@ -124,13 +125,13 @@ def _plan(args: argparse.Namespace) -> None:
     plan = begin_plan(_job(args), _folder(args), args.videos, workers=args.workers, overwrite=args.overwrite)
     readable = [entry for entry in plan.entries if not entry.problem]
     hours = sum(entry.duration for entry in readable) / 3600
-    print(f'{len(readable)} videos of {hours:.2f} hours can be read; plan written to {_folder(args)}')
-    _list('cannot be read', [f'{shown(one.video)}: {one.problem}' for one in plan.unreadable])
-    _list('training videos have no file', [shown(video) for video in plan.missing])
-    _list('groups of videos have the same content', [' = '.join(map(shown, group)) for group in plan.duplicates])
-    _list('files have names that are no video ids', plan.misnamed)
+    lines = [f'{len(readable)} videos of {hours:.2f} hours can be read; plan written to {_folder(args)}']
+    lines += counted_lines('cannot be read', [f'{shown(one.video)}: {one.problem}' for one in plan.unreadable])
+    lines += counted_lines('training videos have no file', [shown(video) for video in plan.missing])
+    lines += counted_lines('groups of videos have the same content', [_equal(group) for group in plan.duplicates])
     if plan.unasked:
-        print(f'{plan.unasked} other video files are there, which no training video with a label is named by')
+        lines.append(f'{plan.unasked} other video files are there, which no training video with a label is named by')
+    print(*lines, sep='\n')
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -161,30 +162,9 @@ def _run(args: argparse.Namespace) -> int:
 
 def _status(args: argparse.Namespace) -> None:
     from mmwtal.offline.plan import find_plan
-    from mmwtal.priors.store_check import reasons_of, sources_of, states_of
 
-    folder, annotations = _folder(args), _annotations(args)
-    store, plan = PriorStore(folder), find_plan(folder)
-    records, manifest = store.read(), store.manifest()
-    print(f'{folder}: {manifest["job"].get("kind", "unknown")}, fingerprint {manifest["fingerprint"][:12]}')
-    if plan is not None:
-        print(f'videos    {len(plan.entries)} planned, {len(plan.unreadable)} unreadable, {len(plan.missing)} missing')
-    counts = [f'{count} {state}' for state, count in states_of(records.values()).items() if count]
-    if annotations is not None:
-        videos = annotations.in_subset('training')
-        left = [(one.video_id, label) for one in videos for label in one.labels if (one.video_id, label) not in records]
-        planned = {video for video, _ in left} if plan is None else {entry.video for entry in plan.entries}
-        to_do = sum(video in planned for video, _ in left)
-        counts += [f'{to_do} to do', *([f'{len(left) - to_do} without a file'] if to_do < len(left) else [])]
-    print(f'pairs     {", ".join(counts) or "none"} (a pair is a video and one of its labels)')
-    halves = sum(record.state == 'ok' and bool(record.faults) for record in records.values())
-    if halves:
-        print(f'          {halves} of those that are ok lack key or complete semantics')
-    for source, count in sources_of(records.values()).items():
-        print(f'source    {shown(source)}: {count}')
-    if busy := store.ledger.busy():
-        print(f'running   {", ".join(busy)}')
-    _list('reasons why something is missing', [f'{count} x {reason}' for reason, count in reasons_of(records.values()).items()])
+    folder = _folder(args)
+    print(format_status(PriorStore(folder), find_plan(folder), _annotations(args)))
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -273,13 +253,10 @@ def _say_imported(done: Any, folder: Path) -> None:
         print(f'{done.described} of {done.pairs} pairs of a training video and its class have a text ({share})')
 
 
-def _list(what: str, lines: Sequence[str]) -> None:
-    """Print how many of a kind there are, and the first of them; nothing where there are none."""
-    if lines:
-        print(f'{len(lines)} {what}:')
-        print(*(f'  {line}' for line in lines[:_SHOWN]), sep='\n')
-    if len(lines) > _SHOWN:
-        print(f'  ... and {len(lines) - _SHOWN} more')
+def _equal(videos: Sequence[str]) -> str:
+    """Return videos that are alike, of many the first: pages that stand for removed videos may be thousands."""
+    more = [f'{len(videos) - _SHOWN} more'] if len(videos) > _SHOWN else []
+    return ' = '.join([*map(shown, videos[:_SHOWN]), *more])
 
 
 def _folder(args: argparse.Namespace) -> Path:

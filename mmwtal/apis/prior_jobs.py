@@ -76,7 +76,9 @@ def need_plan(folder: Path, videos: Path | None = None) -> Plan:
             f'{folder} has no plan: make it with tools/priors.py plan CONFIG --videos FOLDER and the same store'
         )
     if not plan.root.is_dir():
-        raise UserError(f'the folder of videos {plan.root} is not there: name it, as this machine knows it, by --videos')
+        raise UserError(
+            f'the folder of videos {plan.root} is not there: name it, as this machine knows it, by --videos'
+        )
     return plan
 
 

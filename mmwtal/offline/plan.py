@@ -5,6 +5,7 @@ import json
 import os
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
@@ -124,11 +125,13 @@ def read_plan(store: Path, root: Path | None = None) -> Plan:
             modified={video: int(facts['modified']) for video, facts in content['videos'].items()},
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f'{path} is damaged ({type(error).__name__}: {error}): remove it and make the plan again') from None
+        raise UserError(
+            f'{path} is damaged ({type(error).__name__}: {error}): remove it and make the plan again'
+        ) from None
 
 
 def find_plan(store: Path, root: Path | None = None) -> Plan | None:
-    """Return the plan of a job's folder, None where there is none, as in one that was imported; see :func:`read_plan`."""
+    """Return the plan of a job's folder, None where there is none, as of imported texts; see :func:`read_plan`."""
     return read_plan(store, root) if (store / PLAN_NAME).exists() else None
 
 
@@ -252,5 +255,7 @@ def _duplicates(entries: Iterable[VideoEntry]) -> tuple[tuple[str, ...], ...]:
     for group in by_size.values():
         if len(group) > 1:
             for entry in group:
-                by_content[content_digest(entry.path)].append(entry.video)
+                # One that is gone since it was looked into is no duplicate; what asks for it will say so.
+                with suppress(OSError):
+                    by_content[content_digest(entry.path)].append(entry.video)
     return tuple(tuple(sorted(videos)) for videos in by_content.values() if len(videos) > 1)

@@ -184,7 +184,8 @@ def _check_unchanged(entry: VideoEntry) -> None:
         raise ItemFailed(f'{shown(str(entry.path))} cannot be read: {error.strerror}') from None
     if size != entry.size:
         raise ItemFailed(
-            f'{shown(str(entry.path))} has {size} bytes, and had {entry.size} when it was planned: plan again, then retry'
+            f'{shown(str(entry.path))} has {size} bytes, and had {entry.size} when it was planned: plan again, then '
+            'retry'
         )
 
 

@@ -109,9 +109,9 @@ class PriorStore:
     def read(self) -> dict[tuple[str, str], PriorRecord]:
         """Return the records by video and label.
 
-        Of several records of a pair one that is ``ok`` goes before any other, a whole text before one that lacks a part,
-        then a later line before an earlier one, files in the order of their names. A last line that a crash cut short is
-        skipped.
+        Of several records of a pair one that is ``ok`` goes before any other, a whole text before one that lacks a
+        part, then a later line before an earlier one, files in the order of their names. A last line that a crash cut
+        short is skipped.
 
         Raises:
             UserError: If the store cannot be read; all faulty lines are in one message.

@@ -106,6 +106,21 @@ def test_wanted_videos(root: Path) -> None:
         planned(root / 'nowhere', None, probe)
 
 
+def test_a_wanted_video_may_be_hidden(root: Path) -> None:
+    plan = planned(root, ['.hidden', 'a'], probe)
+    assert [entry.video for entry in plan.entries] == ['.hidden', 'a']
+
+
+def test_a_file_that_goes_while_the_plan_is_made(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(path: Path) -> str:
+        raise FileNotFoundError(2, 'No such file', str(path))
+
+    monkeypatch.setattr('mmwtal.offline.plan.content_digest', gone)
+    plan = planned(root, ['same', 'other name'], probe)
+    assert [entry.video for entry in plan.entries] == ['same', 'other name']
+    assert plan.duplicates == ()
+
+
 def test_two_files_for_a_video(root: Path) -> None:
     (root / 'deep' / 'a.avi').write_text('1')
     with pytest.raises(UserError, match=r'a has 2 files, a\.mp4, deep/a\.avi'):

@@ -33,6 +33,8 @@ Row = Mapping[str, Any]
 Ask = Callable[[Request], Awaitable[object]]
 
 IN_FLIGHT = 16
+# An offline job works on more videos than it has requests in flight, so that one is ready when another is done.
+ASKERS = IN_FLIGHT + 4
 DELAY = 0.05
 BUSY_AIM = 0.9
 CPU_AIM = 5e-3
@@ -40,11 +42,12 @@ CPU_AIM = 5e-3
 ENGINE, CLIENT = 'OpenAICompatible', 'openai'
 WHAT = {ENGINE: '`OpenAICompatible`', CLIENT: "the openai client's own method"}
 INTRODUCTION = (
-    f'{IN_FLIGHT} requests at a time against a server in a process of its own that answers each {1e3 * DELAY:.0f} ms '
-    'after it has come in and looks at none. Busy: the share of these requests that the server works on, requests x '
-    f'{1e3 * DELAY:.0f} ms / ({IN_FLIGHT} x time); the rest of the time they are on their way or with the client. CPU: '
-    "the client's process, for a request: its JSON with the frames' base64, sending, receiving, reading the reply; the "
-    'frames are in memory as JPEG. Medians over the rounds, in which the sides took turns, in brackets the quartiles.'
+    f'{ASKERS} videos at a time, {IN_FLIGHT} requests in flight against a server in a process of its own that answers '
+    f'each {1e3 * DELAY:.0f} ms after it has come in and looks at none. Busy: the share of these requests that the '
+    f'server works on, {1e3 * DELAY:.0f} ms / ({IN_FLIGHT} x time for one); the rest of the time they are on '
+    "their way or with the client. CPU: the client's process, for a request: its JSON with the frames' base64, "
+    'sending, receiving, reading the reply; the frames are in memory as JPEG. Medians over the rounds, in which the '
+    'sides took turns, in brackets the quartiles.'
 )
 
 
@@ -78,7 +81,7 @@ def row_name(frames: int, args: argparse.Namespace) -> str:
 
 
 async def measured_row(frames: int, args: argparse.Namespace) -> dict[str, Any]:
-    """Return the row of one number of frames: wall and CPU seconds of each side's rounds."""
+    """Return the row of one number of frames: seconds and CPU seconds for a request, in each side's rounds."""
     machine = describe('cpu', 1)
     machine['packages']['openai'] = metadata.version('openai')
     shown = clip(frames, args.bytes) if frames else None
@@ -90,8 +93,8 @@ async def measured_row(frames: int, args: argparse.Namespace) -> dict[str, Any]:
                 await timed(ways[side], requests[: 4 * IN_FLIGHT])
             for number in range(args.rounds):
                 for side in list(ways)[:: -1 if number % 2 else 1]:
-                    wall, cpu = await timed(ways[side], requests)
-                    sides[side]['seconds'].append(wall)
+                    seconds, cpu = await timed(ways[side], requests)
+                    sides[side]['seconds'].append(seconds)
                     sides[side]['cpu_seconds'].append(cpu)
     return {
         'name': row_name(frames, args),
@@ -104,16 +107,23 @@ async def measured_row(frames: int, args: argparse.Namespace) -> dict[str, Any]:
 
 
 async def timed(ask: Ask, requests: Sequence[Request]) -> tuple[float, float]:
-    """Ask all, as many at a time as there are to be in flight; return the seconds and the CPU seconds that it took."""
-    left = iter(requests)
+    """Ask all, as many at a time as a job does; return the seconds and the CPU seconds for a request.
+
+    The seconds are those of the stretch in which all that can be in flight are, without the beginning and the end.
+    """
+    left, stamps = iter(requests), [time.perf_counter()]
 
     async def slot() -> None:
         for request in left:
             await ask(request)
+            stamps.append(time.perf_counter())
 
-    wall, cpu = time.perf_counter(), time.process_time()
-    await asyncio.gather(*(slot() for _ in range(IN_FLIGHT)))
-    return time.perf_counter() - wall, time.process_time() - cpu
+    cpu = time.process_time()
+    await asyncio.gather(*(slot() for _ in range(ASKERS)))
+    cpu = time.process_time() - cpu
+    ends = min(2 * IN_FLIGHT, len(requests) // 4)
+    steady = stamps[ends : len(stamps) - ends]
+    return (steady[-1] - steady[0]) / (len(steady) - 1), cpu / len(requests)
 
 
 @asynccontextmanager
@@ -122,6 +132,7 @@ async def asked(url: str) -> AsyncIterator[dict[str, Ask]]:
     import openai
 
     engine = OpenAICompatible(model=MODEL, base_url=url, concurrency=IN_FLIGHT)
+    slots = asyncio.Semaphore(IN_FLIGHT)
     client = openai.AsyncOpenAI(api_key='none', base_url=url, max_retries=0)
 
     async def plainly(request: Request) -> object:
@@ -135,14 +146,15 @@ async def asked(url: str) -> AsyncIterator[dict[str, Ask]]:
         content.append({'type': 'text', 'text': request.prompt})
         schema: Any = {'name': 'answer', 'strict': True, 'schema': request.schema}
         messages: Any = [{'role': 'system', 'content': request.system}, {'role': 'user', 'content': content}]
-        return await client.chat.completions.create(
-            model=MODEL,
-            messages=messages,
-            max_tokens=request.max_tokens,
-            temperature=request.temperature,
-            seed=request.seed,
-            response_format={'type': 'json_schema', 'json_schema': schema},
-        )
+        async with slots:
+            return await client.chat.completions.create(
+                model=MODEL,
+                messages=messages,
+                max_tokens=request.max_tokens,
+                temperature=request.temperature,
+                seed=request.seed,
+                response_format={'type': 'json_schema', 'json_schema': schema},
+            )
 
     try:
         await engine.open()
@@ -197,14 +209,13 @@ def to_markdown(rows: Sequence[Row]) -> str:
     for row in rows:
         for side, times in row['sides'].items():
             first = f'[{row["number"]}] {WHAT[side]} | {row["name"]} | {row["requests"]}'
-            lines.append(f'| {first} | {_cells(row, side, times)} |')
+            lines.append(f'| {first} | {_cells(side, times)} |')
     return '\n'.join([*lines, ''])
 
 
-def _cells(row: Row, side: str, times: Mapping[str, Sequence[float]]) -> str:
-    requests = row['requests']
-    busy = spread([requests * DELAY / IN_FLIGHT / wall for wall in times['seconds']])
-    cpu = spread([seconds / requests for seconds in times['cpu_seconds']])
+def _cells(side: str, times: Mapping[str, Sequence[float]]) -> str:
+    busy = spread([DELAY / IN_FLIGHT / seconds for seconds in times['seconds']])
+    cpu = spread(times['cpu_seconds'])
     aims = ['', '']
     if side == ENGINE:
         aims[0] = f'> {BUSY_AIM:.0%} {"✓" if busy["median"] > BUSY_AIM else "missed"}'

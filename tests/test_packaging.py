@@ -47,7 +47,6 @@ PROVIDED_BY = {
     'yaml': 'mmengine',
     'matplotlib': 'mmengine',
     'mmcv': 'mmcv-lite',
-    'PIL': 'pillow',
     'tokenizers': 'transformers',
     'pkg_resources': 'setuptools',
 }

@@ -1,66 +1,25 @@
 """A multimodal language model of a million random weights, to try the whole path without any real one.
 
-What it answers keeps to the schema and means nothing. Configuration, processors, tokenizer and chat template are of the
-family's own classes, so loading, placing frames in the prompt, writing under a grammar and decoding run as for a model
-of billions of weights, on one core and in about a second.
+What it answers keeps to the schema and means nothing. Configuration, model and processors are of the family's own
+classes, so loading, placing frames in the prompt, writing under a grammar and decoding run as for billions of weights,
+on one core and in about a second.
 """
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from mmwtal.priors.tiny_tokenizer import chat_template, tiny_tokenizer
 from mmwtal.utils.compat import usable_torchvision
 from mmwtal.utils.errors import UserError
 from mmwtal.utils.extras import require
 
 Family = Literal['qwen3_vl', 'qwen2_5_vl', 'llava_onevision', 'internvl', 'smolvlm']
 
-# Texts like those that are asked for, so that a word, or a few, is one token and a long reply takes few steps.
-_SUBJECTS = (
-    'The athlete',
-    'A player',
-    'The man',
-    'The woman',
-    'One person',
-    'A gymnast',
-    'The child',
-    'Another runner',
-)
-_ACTIONS = (
-    *('runs along the track', 'jumps over the bar', 'throws the discus', 'lifts the weight', 'swings the club'),
-    *('hits the ball', 'kicks the ball into the goal', 'lands on the mat', 'turns around twice', 'bends both knees'),
-    *(
-        'raises both arms',
-        'stands still on the platform',
-        'holds the pole',
-        'walks back to the line',
-        'catches the rope',
-    ),
-    *('dives into the water', 'pushes off from the ground', 'leans forward', 'spins in the circle', 'lets go of it'),
-)
-_ENDINGS = ('.', ' and stops.', ' on the field.', ' near the camera.', ' again.', ' in the gym.', '!')
-_LIKE = (
-    '{"',
-    '": "',
-    '", "',
-    '": [',
-    '": true, "',
-    '": false, "',
-    '"}',
-    '"]}',
-    '"], "',
-    '"}]}',
-    '": {"',
-    '": 1',
-    '": null',
-)
-_VOCABULARY = 1536
 _WIDTH = 128
 _HEADS = 4
 _CONTEXT = 8192
 _PICTURE = 64
-
-_END, _TURN, _TURN_ENDS = '<|endoftext|>', '<|im_start|>', '<|im_end|>'
 
 
 def write_tiny_mllm(out: Path, *, family: str = 'qwen3_vl', seed: int = 0) -> None:
@@ -76,8 +35,8 @@ def write_tiny_mllm(out: Path, *, family: str = 'qwen3_vl', seed: int = 0) -> No
     """
     if family not in get_args(Family):
         raise UserError(f'a tiny model can be of the families {", ".join(get_args(Family))}, found {family!r}')
-    if out.is_dir() and any(out.iterdir()):
-        raise UserError(f'{out} has files already: name a new folder')
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f'{out} is there already and no empty folder: name a new one')
     usable_torchvision()
     require('tokenizers', 'priors')
     transformers = require('transformers', 'priors')
@@ -86,7 +45,7 @@ def write_tiny_mllm(out: Path, *, family: str = 'qwen3_vl', seed: int = 0) -> No
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model, processor = _FAMILIES[family](transformers)
-    ends = processor.tokenizer.convert_tokens_to_ids(_TURN_ENDS)
+    ends = processor.tokenizer.eos_token_id
     model.generation_config.update(eos_token_id=ends, pad_token_id=processor.tokenizer.pad_token_id)
     out.mkdir(parents=True, exist_ok=True)
     # A bar for one small file.
@@ -97,42 +56,6 @@ def write_tiny_mllm(out: Path, *, family: str = 'qwen3_vl', seed: int = 0) -> No
     if shown:
         bars.enable_progress_bar()
     processor.save_pretrained(out)
-
-
-def _tokenizer(transformers: Any, **special: str) -> Any:
-    """Return a tokenizer of whole words, in which the named special tokens are attributes too."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-
-    tokens = [_END, _TURN, _TURN_ENDS, *special.values()]
-    trained = Tokenizer(models.BPE())
-    trained.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    trained.decoder = decoders.ByteLevel()
-    texts = [f'{who} {what}{end}' for who in _SUBJECTS for what in _ACTIONS for end in _ENDINGS]
-    trainer = trainers.BpeTrainer(
-        vocab_size=_VOCABULARY - len(tokens),
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        max_token_length=16,
-        show_progress=False,
-    )
-    trained.train_from_iterator([*texts, *_LIKE * 100], trainer)
-    return transformers.PreTrainedTokenizerFast(
-        tokenizer_object=trained,
-        eos_token=_TURN_ENDS,
-        pad_token=_END,
-        extra_special_tokens=special | {'turn_token': _TURN},
-        model_max_length=_CONTEXT,
-    )
-
-
-def _template(image: str, video: str) -> str:
-    """Return a chat template that writes every part of a message in its order."""
-    return (
-        "{%- for message in messages %}{{ '<|im_start|>' + message.role + '\\n' }}"
-        '{%- if message.content is string %}{{ message.content }}{%- else %}{%- for part in message.content %}'
-        "{%- if part.type == 'image' %}" + image + "{%- elif part.type == 'video' %}" + video + '{%- else %}'
-        "{{ part.text }}{%- endif %}{%- endfor %}{%- endif %}{{ '<|im_end|>\\n' }}{%- endfor %}"
-        "{%- if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{%- endif %}"
-    )
 
 
 def _text_config(tokenizer: Any, **more: Any) -> dict[str, Any]:
@@ -178,7 +101,7 @@ def _qwen3_vl(transformers: Any) -> tuple[Any, Any]:
         ),
         tokenizer=tokenizer,
         # Its processor puts the marks around each frame of a video, behind the frame's time.
-        chat_template=_template(_QWEN_IMAGE, '<|video_pad|>'),
+        chat_template=chat_template(_QWEN_IMAGE, '<|video_pad|>'),
     )
     return transformers.Qwen3VLForConditionalGeneration(config), processor
 
@@ -207,7 +130,7 @@ def _qwen2_5_vl(transformers: Any) -> tuple[Any, Any]:
         image_processor=transformers.Qwen2VLImageProcessor(size=size),
         video_processor=transformers.Qwen2VLVideoProcessor(size=size, cap_pixels_per_frame=True),
         tokenizer=tokenizer,
-        chat_template=_template(_QWEN_IMAGE, '<|vision_start|><|video_pad|><|vision_end|>'),
+        chat_template=chat_template(_QWEN_IMAGE, '<|vision_start|><|video_pad|><|vision_end|>'),
     )
     return transformers.Qwen2_5_VLForConditionalGeneration(config), processor
 
@@ -222,12 +145,12 @@ def _qwen_tokenizer(transformers: Any) -> tuple[Any, dict[str, int]]:
         'vision_start_token': '<|vision_start|>',
         'vision_end_token': '<|vision_end|>',
     }
-    tokenizer = _tokenizer(transformers, **special)
+    tokenizer = tiny_tokenizer(transformers, context=_CONTEXT, **special)
     return tokenizer, {f'{name}_id': tokenizer.convert_tokens_to_ids(token) for name, token in special.items()}
 
 
 def _llava_onevision(transformers: Any) -> tuple[Any, Any]:
-    tokenizer = _tokenizer(transformers, image_token='<image>', video_token='<video>')
+    tokenizer = tiny_tokenizer(transformers, context=_CONTEXT, image_token='<image>', video_token='<video>')
     side = _PICTURE // 2
     text = _text_config(tokenizer)
     text.pop('head_dim')
@@ -256,7 +179,7 @@ def _llava_onevision(transformers: Any) -> tuple[Any, Any]:
         tokenizer=tokenizer,
         num_image_tokens=(side // 8) ** 2,
         vision_feature_select_strategy='full',
-        chat_template=_template('<image>', '<video>'),
+        chat_template=chat_template('<image>', '<video>'),
     )
     return transformers.LlavaOnevisionForConditionalGeneration(config), processor
 
@@ -268,7 +191,7 @@ def _internvl(transformers: Any) -> tuple[Any, Any]:
         'context_image_token': '<IMG_CONTEXT>',
         'video_token': '<video>',
     }
-    tokenizer = _tokenizer(transformers, **special)
+    tokenizer = tiny_tokenizer(transformers, context=_CONTEXT, **special)
     side = _PICTURE // 2
     text = _text_config(tokenizer)
     text.pop('head_dim')
@@ -292,15 +215,16 @@ def _internvl(transformers: Any) -> tuple[Any, Any]:
         video_processor=transformers.InternVLVideoProcessor(size=size),
         tokenizer=tokenizer,
         image_seq_length=4,
-        chat_template=_template('<IMG_CONTEXT>', '<video>'),
+        chat_template=chat_template('<IMG_CONTEXT>', '<video>'),
     )
     return transformers.InternVLForConditionalGeneration(config), processor
 
 
 def _smolvlm(transformers: Any) -> tuple[Any, Any]:
     require('num2words', 'priors')
-    tokenizer = _tokenizer(
+    tokenizer = tiny_tokenizer(
         transformers,
+        context=_CONTEXT,
         fake_image_token='<fake_token_around_image>',
         image_token='<image>',
         video_token='<video>',
@@ -330,7 +254,7 @@ def _smolvlm(transformers: Any) -> tuple[Any, Any]:
         video_processor=transformers.SmolVLMVideoProcessor(size=size, max_image_size=size),
         tokenizer=tokenizer,
         image_seq_len=4,
-        chat_template=_template('<image>', '<video>'),
+        chat_template=chat_template('<image>', '<video>'),
     )
     return transformers.SmolVLMForConditionalGeneration(config), processor
 

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from benchmarks import mllm_client
-from benchmarks.mllm_client import CLIENT, DELAY, ENGINE, IN_FLIGHT, clip, main, parser, question, timed, to_markdown
+from benchmarks.mllm_client import ASKERS, CLIENT, DELAY, ENGINE, clip, main, parser, question, timed, to_markdown
 from mmwtal.utils.errors import UserError
 
 pytest.importorskip('openai')
@@ -19,7 +19,7 @@ def test_a_measurement_is_stored(tmp_path, capsys):
     assert row['name'] == '1 frames of 0.05 kB'
     for times in row['sides'].values():
         assert len(times['seconds']) == len(times['cpu_seconds']) == 2
-        assert min(times['seconds']) >= DELAY
+        assert min(times['seconds']) >= DELAY / 2
     page = (tmp_path / 'out.md').read_text()
     assert page == to_markdown([row])
     assert page in capsys.readouterr().out
@@ -33,7 +33,7 @@ def test_a_measurement_is_stored(tmp_path, capsys):
     ],
 )
 def test_the_page_has_shares_and_milliseconds(wall, cpu, expected):
-    times = {'seconds': wall, 'cpu_seconds': cpu}
+    times = {name: [value / 640 for value in values] for name, values in (('seconds', wall), ('cpu_seconds', cpu))}
     machine = {'processor': 'p', 'cores': 2, 'memory_gib': 4, 'system': 's', 'python': '3', 'packages': {}}
     row = {
         'name': 'text alone',
@@ -52,7 +52,7 @@ def test_the_page_has_shares_and_milliseconds(wall, cpu, expected):
     assert cells[1][4] == cells[1][6] == ''
 
 
-def test_as_many_are_in_flight_as_are_said():
+def test_as_many_are_asked_about_as_are_said():
     under_way, most = [], []
 
     async def ask(request):
@@ -63,10 +63,10 @@ def test_as_many_are_in_flight_as_are_said():
 
     shown = clip(2, 10)
     requests = [question(shown, seed) for seed in range(40)]
-    wall, cpu = asyncio.run(timed(ask, requests))
-    assert max(most) == IN_FLIGHT
+    seconds, cpu = asyncio.run(timed(ask, requests))
+    assert max(most) == ASKERS
     assert len(most) == 40
-    assert min(wall, cpu) >= 0
+    assert min(seconds, cpu) >= 0
     assert [len(frame.jpeg) for frame in requests[0].clip.frames] == [10, 10]
 
 

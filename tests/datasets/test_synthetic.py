@@ -51,7 +51,8 @@ def small_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def contents(root: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob('*')) if path.is_file()}
+    files = [path for path in sorted(root.rglob('*')) if path.is_file() and not path.name.startswith('.')]
+    return {str(path.relative_to(root)): path.read_bytes() for path in files}
 
 
 def action_mask(video: SyntheticVideo) -> np.ndarray:

@@ -48,6 +48,8 @@ def test_losses_and_gradients_equal_those_of_one_process(run_tool: Tool, small_d
         torch.testing.assert_close(losses[0][term], losses[1][term], rtol=1e-4, atol=1e-6)
 
 
+# Two processes that resume are part of every run of the tests with guidance, in test_guided_training.py.
+@pytest.mark.slow
 @pytest.mark.usefixtures('port')
 def test_a_run_of_two_processes_resumes_to_the_same_weights(run_tool: Tool, small_data: Path, tmp_path: Path) -> None:
     options = ['--data-root', small_data, '--seed', 5, '--cfg-options', *SHORT, 'train_dataloader.batch_size=6']

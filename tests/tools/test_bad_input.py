@@ -121,7 +121,7 @@ def spoilt_as(kind: str, path: Path, folder: Path) -> Path:
 
 def cut(content: bytes) -> bytes:
     """Cut a file in the middle, a CSV file or a config before a delimiter, as their halves may be sound."""
-    if content.isascii() and not content.startswith(b'{'):
+    if content.isascii() and content and not content.startswith(b'{'):
         return content[: content.rindex(b'(') + 1] if b'(' in content else content[: content.rindex(b',')]
     return content[: len(content) // 2]
 

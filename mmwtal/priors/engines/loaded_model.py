@@ -1,12 +1,12 @@
 """A multimodal model of transformers in this process: what it is asked with, how it is bound, when it is too much."""
 
 import gc
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import cv2
 import numpy as np
 
 from mmwtal.priors.engines.base import Clip, Reply, Request, RequestFailed, RequestTooLarge
@@ -148,9 +148,15 @@ class LoadedModel:
 
 
 def _picture(jpeg: bytes) -> np.ndarray:
-    from PIL import Image
+    """Return a picture, uint8, (H, W, 3), red first.
 
-    return np.array(Image.open(io.BytesIO(jpeg)).convert('RGB'))
+    Raises:
+        ValueError: If it is none.
+    """
+    picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR) if jpeg else None
+    if picture is None:
+        raise ValueError('a frame is no JPEG')
+    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
 
 
 def _metadata(clip: Clip, times: Sequence[float], video: np.ndarray) -> Any:
@@ -170,6 +176,9 @@ def _metadata(clip: Clip, times: Sequence[float], video: np.ndarray) -> Any:
 def _load(settings: ModelSettings) -> tuple[Any, Any]:
     transformers = require('transformers', 'priors')
     from safetensors import SafetensorError
+
+    # Its bars would run through the line of progress of the job.
+    transformers.utils.logging.disable_progress_bar()
 
     options: dict[str, Any] = {'trust_remote_code': False}
     if settings.revision is not None:

@@ -121,9 +121,10 @@ class OpenAICompatible(BaseEngine):
             ),
         )
         try:
-            offered = await self._repeated(self._models, chance=Random(self.name))
+            # Once: who opens an engine knows how long it is worth waiting for a server.
+            offered = await self._models()
         except Unavailable as error:
-            raise self._down(error) from error
+            raise EngineDown(f'{self._base_url}: {error}') from error
         if self.name not in offered:
             raise UserError(
                 f'the server at {self._base_url} does not offer the model {self.name}, but {", ".join(offered)}: name '
@@ -153,8 +154,9 @@ class OpenAICompatible(BaseEngine):
         """
         if self._client is None:
             raise EngineDown(f'{self.name} was not opened')
+        # Before it is its turn: those that wait for one are ready when they get it.
+        body = await self._payload(request)
         async with self._slots:
-            body = await self._payload(request)
             try:
                 return await self._repeated(
                     lambda: self._reply(body), chance=Random(f'{request.seed} {request.prompt}')

@@ -114,7 +114,7 @@ class Transformers(BaseEngine):
     async def open(self) -> None:
         """Load the model; see :class:`BaseEngine`."""
         # Said before a process is started for it.
-        for module in ('transformers', 'xgrammar', 'PIL'):
+        for module in ('transformers', 'xgrammar'):
             require(module, 'priors')
         self._pool = WorkerPool(
             _answer,

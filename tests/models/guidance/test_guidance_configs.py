@@ -68,7 +68,7 @@ def test_fragments(path):
 
 def test_every_base_is_guided_on_every_data_set():
     names = {path.stem for path in LEAVES}
-    data = ('thumos14-i3d', 'activitynet12-i3d', 'activitynet13-i3d', 'synthetic')
+    data = ('thumos14-i3d', 'activitynet12-i3d', 'activitynet13-i3d', 'custom', 'synthetic')
     assert names == {f'{base}_dual-prior_{name}' for base in BASES for name in data}
 
 

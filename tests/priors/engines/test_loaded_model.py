@@ -184,9 +184,10 @@ def test_a_device_that_is_not_there(tiny_mllm):
 
 
 def test_a_picture_that_the_processor_refuses(loaded):
-    spoilt = replace(clip(), frames=(replace(clip().frames[0], jpeg=b'\xff\xd8no picture'),))
-    with pytest.raises(RequestFailed, match='cannot take the request: cannot identify image'):
-        loaded().answer(request(clip=spoilt))
+    for content in (b'', b'\xff\xd8no picture'):
+        spoilt = replace(clip(), frames=(replace(clip().frames[0], jpeg=content),))
+        with pytest.raises(RequestFailed, match='cannot take the request: a frame is no JPEG'):
+            loaded().answer(request(clip=spoilt))
 
 
 def test_real_videos(loaded, shared_data):
@@ -261,5 +262,6 @@ def test_a_tiny_model_is_asked_for_wrongly(tmp_path):
     with pytest.raises(UserError, match=r"families qwen3_vl, .*, found 'gpt'"):
         write_tiny_mllm(tmp_path / 'out', family='gpt')
     (tmp_path / 'file').touch()
-    with pytest.raises(UserError, match='has files already'):
-        write_tiny_mllm(tmp_path)
+    for out in (tmp_path, tmp_path / 'file'):
+        with pytest.raises(UserError, match='is there already and no empty folder'):
+            write_tiny_mllm(out)

@@ -318,7 +318,11 @@ def test_an_address_that_is_no_such_server(server, body):
 
 
 def test_a_server_that_is_still_loading(server, pauses):
+    # It says so at once: the runner of the job knows how long to wait.
     server.models_script = [Fault(status=503)] * 2
+    for _ in range(2):
+        with pytest.raises(EngineDown, match='503'):
+            run(server, request())
     assert run(server, request())[0].complete
     server.stop()
     with pytest.raises(EngineDown, match='no connection'):

@@ -28,13 +28,10 @@ def build_job(
     Raises:
         UserError: If the config is wrong, has no job, or the job refuses its settings.
     """
-    options = job_config(config, cfg_options)
-    if given := {'data_root', 'store'} & options.keys():
-        raise UserError(f'{config}: job.{min(given)} has no effect: name the data root and the store with the command')
     # Absolute, since workers of other machines are in folders of their own.
     places = {'data_root': data_root, 'store': store}
     places = {name: Path(os.path.abspath(place.expanduser())) for name, place in places.items()}
-    return OFFLINE_JOBS.build({**options, **places})
+    return OFFLINE_JOBS.build({**job_config(config, cfg_options), **places})
 
 
 def job_config(config: str | Path, cfg_options: Mapping[str, Any] | None = None) -> dict[str, Any]:

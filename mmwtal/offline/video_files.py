@@ -53,7 +53,7 @@ class FoundFiles:
 def find_videos(root: Path, wanted: Collection[str] | None) -> FoundFiles:
     """Find videos' files: those whose names without ending are the ids, at any depth.
 
-    Hidden folders are skipped, hidden files too unless a wanted id begins with a dot; links to folders are not followed.
+    Hidden folders are skipped, hidden files unless a wanted id begins with a dot; links to folders are not followed.
     A link to a file counts where it leads to one below ``root``. The composed and the decomposed form of an accented
     letter are the same, since file systems change one into the other.
 

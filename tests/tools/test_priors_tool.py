@@ -8,13 +8,11 @@ from typing import Any
 import pytest
 from torch.nn import Module
 
-from mmwtal.apis.offline import build_job
 from mmwtal.apis.settings import prepare_config
 from mmwtal.priors.store import PriorStore
 from mmwtal.registry import MODELS
 from mmwtal.utils.cli import run_tool
 from mmwtal.utils.config.digest import config_sha256
-from mmwtal.utils.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDED = """
@@ -141,13 +139,6 @@ def test_options_that_would_do_nothing(run, texts: Path, tmp_path: Path, words, 
     code, said = run('run', 'absent.py', '--out', tmp_path / 'store', *words)
     assert code == 2
     assert message in said
-
-
-def test_a_config_names_no_places(tmp_path: Path) -> None:
-    path = tmp_path / 'job.py'
-    path.write_text(f"_base_ = ['{ROOT}/configs/priors/qwen3-vl-8b_server.py']\njob = dict(store='elsewhere')\n")
-    with pytest.raises(UserError, match=r'job\.store has no effect'):
-        build_job(path, data_root=tmp_path, store=tmp_path)
 
 
 def test_a_file_is_written_into_a_folder_that_is_there(run, texts: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from mmwtal.apis.offline import job_config
 from mmwtal.apis.settings import prepare_config
 from mmwtal.offline.job import EngineDown
-from mmwtal.offline.plan import Plan, find_plan, plan_videos
+from mmwtal.offline.plan import UNFINISHED_NAME, Plan, find_plan, plan_videos
 from mmwtal.offline.progress import Progress
 from mmwtal.priors.describe_classes import ClassQuestion, DescribedClasses, describe_classes
 from mmwtal.priors.engines.base import BaseEngine
@@ -29,7 +29,7 @@ _MOST_SHOWN = 96
 
 
 def begin_plan(job: PriorGeneration, folder: Path, videos: Path, *, workers: int, overwrite: bool = False) -> Plan:
-    """Find and probe the training videos of a job, and begin its store; an earlier plan of it is extended.
+    """Find and probe the training videos of a job, and begin its store; an earlier or interrupted plan is taken up.
 
     Args:
         job: The job.
@@ -47,6 +47,12 @@ def begin_plan(job: PriorGeneration, folder: Path, videos: Path, *, workers: int
     store.check(None if overwrite else job.identity)
     replaced = overwrite and not store.is_of(job.identity)
     known = None if replaced else find_plan(folder, videos)
+    known = find_plan(folder, videos, name=UNFINISHED_NAME) or known
+
+    def keep(plan: Plan) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        plan.write(folder, name=UNFINISHED_NAME)
+
     plan = plan_videos(
         videos,
         job.wanted,
@@ -55,12 +61,14 @@ def begin_plan(job: PriorGeneration, folder: Path, videos: Path, *, workers: int
         unreadable=VideoError,
         workers=workers,
         progress=lambda total: Progress(total, stream=sys.stderr),
+        keep=keep,
     )
     # Only now: no mistake in what the plan is made of costs the texts that are there.
     if replaced:
         store.clear()
     store.begin(job.identity)
     plan.write(folder)
+    (folder / UNFINISHED_NAME).unlink(missing_ok=True)
     return plan
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from mmwtal.offline.job import ItemFailed
 from mmwtal.offline.manifest import PLAN_NAME
-from mmwtal.offline.plan import Plan, plan_videos, read_plan
+from mmwtal.offline.plan import UNFINISHED_NAME, Plan, plan_videos, read_plan
 from mmwtal.utils.errors import UserError
 
 
@@ -175,6 +175,25 @@ def test_a_plan_grows_and_looks_only_at_what_is_new(root: Path) -> None:
     (root / 'a.mp4').unlink()
     third = planned(root, ['v.2'], probe, known=second)
     assert ([entry.video for entry in third.entries], third.missing) == (['v.2'], ())
+
+
+def test_an_interrupted_plan_is_taken_up(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (root / 'stop.mp4').write_text('what no number is')
+    wanted = ['a', 'bad', 'stop', 'v.2']
+    kept: list[Plan] = []
+    with pytest.raises(ValueError, match='could not convert'):
+        planned(root, wanted, probe, keep=kept.append)
+    [plan] = kept
+    assert [entry.video for entry in plan.entries] == ['a', 'bad']
+    plan.write(tmp_path, name=UNFINISHED_NAME)
+    assert read_plan(tmp_path, name=UNFINISHED_NAME) == plan
+    (root / 'stop.mp4').write_text('9')
+    monkeypatch.setattr('mmwtal.offline.plan._KEEP_SECONDS', 0.0)
+    kept.clear()
+    whole = planned(root, wanted, probe, known=plan, keep=kept.append)
+    assert [entry.video for entry in whole.entries] == wanted
+    assert [len(one.entries) for one in kept] == [2, 3, 4], 'also when it is killed'
+    assert probed(root, 'a.mp4') == 1
 
 
 def test_damaged_plans_are_refused(root: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from mmwtal.datasets.synthetic_video import SyntheticConfig
 from mmwtal.formats.annotations import read_annotations
 from mmwtal.offline.folder import run_folder
 from mmwtal.offline.manifest import PLAN_NAME
+from mmwtal.offline.plan import find_plan, plan_videos
 from mmwtal.priors.dialogue import Dialogue
 from mmwtal.priors.engines.base import RequestFailed
 from mmwtal.priors.generation import PriorGeneration
@@ -299,3 +301,26 @@ def test_of_a_long_video_as_many_frames_are_drawn_as_one_looks_at(make, films, t
     assert drawn['times'][0] < 0.5
     assert drawn['times'][-1] > 39.5
     assert drawn['times'] == sorted(drawn['times'])
+
+
+def test_a_plan_that_was_interrupted_goes_on(make, films, monkeypatch):
+    job, store = make(usual)
+    known = []
+
+    def interrupted(root, wanted, probe, *, known, keep, **options):
+        plan = plan_videos(root, wanted, probe, **options)
+        keep(replace(plan, entries=plan.entries[:2]))
+        raise KeyboardInterrupt
+
+    def watched(root, wanted, probe, **options):
+        known.append(options['known'])
+        return plan_videos(root, wanted, probe, **options)
+
+    monkeypatch.setattr('mmwtal.apis.prior_jobs.plan_videos', interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        begin_plan(job, store, films / FILMS_NAME, workers=1)
+    assert find_plan(store) is None
+    monkeypatch.setattr('mmwtal.apis.prior_jobs.plan_videos', watched)
+    assert len(begin_plan(job, store, films / FILMS_NAME, workers=1).entries) == 4
+    assert [len(plan.entries) for plan in known] == [2]
+    assert sorted(path.name for path in store.iterdir()) == ['manifest.json', PLAN_NAME]

@@ -46,6 +46,8 @@ def good(body: Mapping[str, Any]) -> Reply:
 def root(tmp_path: Path) -> Path:
     videos = {f'v{n}': {'subset': 'training', 'labels': ['HighJump', 'PoleVault']} for n in range(3)}
     (tmp_path / 'annotations.json').write_text(json.dumps({'database': videos}))
+    for video in videos:
+        (tmp_path / f'{video}.mp4').touch()
     return tmp_path
 
 
@@ -68,7 +70,7 @@ def run(root: Path, name: str, server: FaultServer) -> dict:
     # One video after the other, so that the script says which question fails.
     job.concurrency = 1
     PriorStore(root / name).begin(job.identity)
-    entries = [VideoEntry(video=video, path=Path(f'{video}.mp4'), duration=20.0, fps=25.0) for video in job.wanted]
+    entries = [VideoEntry(video=video, path=root / f'{video}.mp4', duration=20.0, fps=25.0) for video in job.wanted]
     run_folder(job, Plan(root=root, entries=tuple(entries)), root / name)
     return said(root / name)
 

@@ -1,0 +1,21 @@
+# The two-stream I3D, of which the field's released features are made: 1024 channels of RGB, 1024 of TV-L1 flow.
+# docs/extraction.md says what is known of how those were made, and what is not.
+# Weights: flow_imagenet.pt beside those of RGB. TV-L1 takes most of the time: set job.decoders to the number of cores.
+_base_ = ['../_base_/jobs/features.py']
+
+job = dict(
+    extractor=dict(
+        streams=[
+            dict(
+                name='rgb',
+                backbone=dict(type='InceptionI3D', modality='rgb', weights='models/rgb_imagenet.pt'),
+            ),
+            dict(
+                name='flow',
+                backbone=dict(type='InceptionI3D', modality='flow', weights='models/flow_imagenet.pt'),
+                flow=dict(type='TVL1Flow'),
+            ),
+        ]
+    ),
+    decoders=4,
+)

@@ -113,7 +113,8 @@ class FeatureExtraction(OfflineJob):
             rows, end = await self._extract(entry.path)
         except VideoError as error:
             raise ItemFailed(str(error)) from error
-        features = np.concatenate(rows).astype(self.storage)
+        with np.errstate(over='ignore'):  # which is looked for below
+            features = np.concatenate(rows).astype(self.storage)
         spoilt = int((~np.isfinite(features)).any(axis=1).sum())
         if spoilt:
             raise ItemFailed(

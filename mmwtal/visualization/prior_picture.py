@@ -30,6 +30,7 @@ def draw_prior(
     times: Sequence[float],
     frames: Sequence[np.ndarray],
     records: Sequence[PriorRecord],
+    asked: Sequence[float] | None = None,
 ) -> None:
     """Draw the frames of a video with their times, a time line with the spans that were named, and its records.
 
@@ -42,6 +43,7 @@ def draw_prior(
         times: Seconds of the frames.
         frames: Pictures, RGB, (H, W, 3), uint8, at least one.
         records: What is said of the video, a label each.
+        asked: Seconds of all frames that were asked about, where these are some of them.
 
     Raises:
         ValueError: If there is no frame, not one for each time, or no duration.
@@ -53,16 +55,18 @@ def draw_prior(
     colours = [_COLOURS[number % len(_COLOURS)] for number in range(len(records))]
     page = Page()
     page.text(_styled(shown(video), _TITLE))
-    noun = 'frame' if len(frames) == 1 else 'frames'
+    asked = times if asked is None else asked
+    number = str(len(frames)) if len(frames) == len(asked) else f'{len(frames)} of {len(asked)}'
+    noun = 'frame' if len(asked) == 1 else 'frames'
     labels = ', '.join(shown(record.label) for record in records) or 'no record'
-    page.text(_styled(f'{duration:.1f} s, {len(frames)} {noun} shown; {labels}', _NOTE))
+    page.text(_styled(f'{duration:.1f} s, {number} {noun} shown; {labels}', _NOTE))
     page.frames(frames, times, before=6)
     spans = [
         (shown(record.label), colour, found)
         for record, colour in zip(records, colours, strict=True)
         if (found := _spans(record))
     ]
-    page.bars(duration, times, spans, before=6)
+    page.bars(duration, asked, spans, before=6)
     for record, colour in zip(records, colours, strict=True):
         _add_record(page, record, Style(size=13, bold=True, colour=colour))
     for context in dict.fromkeys(str(record.details.get('context', '')) for record in records):

@@ -209,3 +209,8 @@ def test_what_cannot_be_drawn_is_refused(tmp_path):
         draw(tmp_path / 'p.png', 6, frames=frames(2))
     with pytest.raises(ValueError, match='of 0 s'):
         draw(tmp_path / 'p.png', duration=0.0)
+
+
+def test_some_of_many_frames_are_said_to_be_some(tmp_path, written):
+    draw(tmp_path / 'p.png', asked=[number / 10 for number in range(100)])
+    assert '10.0 s, 6 of 100 frames shown; HighJump' in ' '.join(piece for piece, *_ in written)

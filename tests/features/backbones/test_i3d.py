@@ -97,9 +97,7 @@ def test_a_checkpoint_of_training_on_several_devices_loads(weights, tmp_path):
 def test_weights_of_the_other_stream_are_named(tmp_path):
     path = tmp_path / 'flow_imagenet.pt'
     torch.save(recipe_weights(shapes('flow'), 0), path)
-    with pytest.raises(
-        UserError, match=r"flow_imagenet.pt holds weights for modality='flow'.*modality='rgb'.*piergiaj"
-    ):
+    with pytest.raises(UserError, match=r"flow_imagenet.pt holds weights for modality='flow'.*='rgb'.*piergiaj"):
         InceptionI3D(modality='rgb', weights=path)
 
 
@@ -133,13 +131,13 @@ def test_weights_that_do_not_fit_are_one_clear_error(weights, tmp_path, change, 
 
 
 def test_files_that_are_no_checkpoint(tmp_path):
-    with pytest.raises(UserError, match='no checkpoint file .*absent.pt'):
+    with pytest.raises(UserError, match=r'no checkpoint file .*absent.pt'):
         InceptionI3D(modality='rgb', weights=tmp_path / 'absent.pt')
     broken = tmp_path / 'broken.pt'
     broken.write_bytes(b'PK\x03\x04 not weights')
-    with pytest.raises(UserError, match='broken.pt is damaged'):
+    with pytest.raises(UserError, match=r'broken.pt is damaged'):
         InceptionI3D(modality='rgb', weights=broken)
-    with pytest.raises(UserError, match="modality of InceptionI3D .* found 'depth'"):
+    with pytest.raises(UserError, match=r"modality of InceptionI3D .* found 'depth'"):
         InceptionI3D(modality='depth')
 
 

@@ -45,6 +45,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument('--ray', metavar='ADDRESS', help='run on this Ray cluster; auto: the one of this machine')
     text = 'processes that look into the files before; with --ray also its workers (default: %(default)s)'
     parser.add_argument('--workers', type=positive_number_word, default=2, help=text)
+    text = 'GPUs of each worker of Ray, which shows it no other (default: %(default)g)'
+    parser.add_argument('--gpus', type=float, default=0.0, metavar='N', help=text)
     add_cfg_options(parser)
     return parser
 
@@ -92,7 +94,7 @@ def _run(args: argparse.Namespace, job: Any, plan: Any) -> Counter[State]:
 
         if args.num_shards > 1:
             raise UserError('--ray divides the videos by itself: leave out --num-shards')
-        options = {'workers': args.workers, 'address': args.ray}
+        options = {'workers': args.workers, 'address': args.ray, 'resources': {'num_gpus': args.gpus}}
         done = run_on_ray(job, plan, job.store.folder, again=again, stream=sys.stderr, **options)
     else:
         shard = Shard(args.shard, args.num_shards)

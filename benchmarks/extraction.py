@@ -97,7 +97,13 @@ def to_markdown(rows: Sequence[Row]) -> str:
     """Return the page for the rows that are stored."""
     lines = ['# What extracting features costs', '', *conditions(rows), '']
     lines += ['Medians over the rounds, in which the sides took turns, in brackets the quartiles.', '']
-    tables = {'decoding': _decoding, 'shares': _shares, 'rgb': _busy, 'two-stream': _busy, 'memory': _memory}
+    tables: dict[str, Callable[[Any], list[str]]] = {
+        'decoding': _decoding,
+        'shares': _shares,
+        'rgb': _busy,
+        'two-stream': _busy,
+        'memory': _memory,
+    }
     for row in rows:
         lines += [f'## [{row["number"]}] {row["name"]}', '']
         if row['name'] in INTRODUCTION:
@@ -135,7 +141,8 @@ def _busy(values: Mapping[str, Any]) -> list[str]:
         '| snippets | network alone, snippets a second | extraction, snippets a second | share | aim |',
         '|---:|---:|---:|---:|---|',
         f'| {values["snippets"]} | {_number(spread(values["alone"]), ".2f")} | '
-        f'{_number(spread(values["job"]), ".2f")} | **{share["median"]:.0%}** ({share["low"]:.0%} to {share["high"]:.0%}) | >= {BUSY_AIM:.0%} {met} |',
+        f'{_number(spread(values["job"]), ".2f")} | **{share["median"]:.0%}** ({share["low"]:.0%} to '
+        f'{share["high"]:.0%}) | >= {BUSY_AIM:.0%} {met} |',
     ]
 
 

@@ -126,8 +126,7 @@ def busy_network(film: Path, folder: Path, *, flow: bool, rounds: int) -> dict[s
     found: dict[str, list[float]] = {'job': [], 'alone': []}
     for number in range(rounds):
         root = folder / str(number)
-        options = {'data_root': root, 'store': root / 'extraction', 'decoders': 1}
-        job = FeatureExtraction(extractor=extractor, **options)
+        job = FeatureExtraction(extractor=extractor, data_root=root, store=root / 'extraction', decoders=1)
         job.store.begin(job.identity)
         start = time.perf_counter()
         run_folder(job, plan, job.store.folder)

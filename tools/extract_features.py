@@ -59,9 +59,11 @@ def main(args: argparse.Namespace) -> int:
     from mmwtal.apis.offline import build_job
     from mmwtal.conversion.audit import format_audit
     from mmwtal.features.job import FeatureExtraction
+    from mmwtal.features.store import FEATURES_NAME
 
     labels = _labels(args)
-    job = build_job(args.config, data_root=args.out, store=_store(args), cfg_options=args.cfg_options)
+    features, folder = _folders(args)
+    job = build_job(args.config, data_root=args.out, store=folder, cfg_options=args.cfg_options)
     if not isinstance(job, FeatureExtraction):
         raise UserError(f'{args.config} is no config of a FeatureExtraction: take one of configs/features/')
     wanted = None if labels is None else labels.videos
@@ -72,7 +74,8 @@ def main(args: argparse.Namespace) -> int:
     finally:
         # Also of a run that is stopped: what is there can be used.
         job.store.write_sidecar(job.sidecar())
-    if labels is not None:
+    # Another stream has no annotations of its own.
+    if labels is not None and features == FEATURES_NAME:
         sources = {'videos': str(args.videos), 'labels': str(args.labels)}
         if args.test_csv:
             sources['test_csv'] = str(args.test_csv)
@@ -110,12 +113,12 @@ def _status(args: argparse.Namespace) -> int:
     from mmwtal.offline.manifest import MANIFEST_NAME
     from mmwtal.offline.plan import read_plan
 
-    folder = _store(args)
+    features, folder = _folders(args)
     if not (folder / MANIFEST_NAME).exists():
         raise UserError(f'nothing was extracted to {args.out} yet')
-    store, plan = FeatureStore(args.out, folder), read_plan(folder, args.videos)
+    store, plan = FeatureStore(args.out, folder, features), read_plan(folder, args.videos)
     records = store.records()
-    states = Counter(record['state'] for record in records.values())
+    states: Counter[str] = Counter(record['state'] for record in records.values())
     left = [entry for entry in plan.entries if entry.video not in records]
     counts = [f'{count} {state}' for state, count in states.items()]
     print(f'videos    {len(plan.entries)} planned, {len(plan.missing)} missing')
@@ -164,10 +167,13 @@ def _list(what: str, lines: Sequence[str]) -> None:
         print(f'  ... and {len(lines) - _SHOWN} more')
 
 
-def _store(args: argparse.Namespace) -> Path:
-    from mmwtal.features.store import STORE_NAME
+def _folders(args: argparse.Namespace) -> tuple[str, Path]:
+    """Return the name of the features' folder, and the folder of their records."""
+    from mmwtal.apis.offline import job_config
+    from mmwtal.features.store import FEATURES_NAME, store_folder
 
-    return args.out / STORE_NAME
+    features = job_config(args.config, args.cfg_options).get('features', FEATURES_NAME)
+    return features, store_folder(args.out, features)
 
 
 if __name__ == '__main__':

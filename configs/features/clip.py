@@ -1,8 +1,10 @@
-# CLIP of four frames of each snippet, averaged: 512 channels in the space that pictures and texts share, for snippets of
-# the same times as those of i3d_*.py. As a second stream beside I3D (docs/custom_data.md), or alone.
+# CLIP of four frames of each snippet, averaged: 512 channels in the space that pictures and texts share, of the same
+# snippets as those of i3d_*.py. They lie beside these, in OUT/features-clip, as the second stream of guidance
+# (docs/custom_data.md); set job.features='features' to have them alone.
 _base_ = ['../_base_/jobs/features.py']
 
 job = dict(
+    features='features-clip',
     extractor=dict(
         streams=[
             dict(
@@ -12,5 +14,5 @@ job = dict(
                 frames=4,
             )
         ]
-    )
+    ),
 )

@@ -8,11 +8,11 @@ job = dict(
         streams=[
             dict(
                 name='rgb',
-                backbone=dict(type='InceptionI3D', modality='rgb', weights='models/rgb_imagenet.pt'),
+                backbone=dict(type='InceptionI3D', modality='rgb', weights='weights/rgb_imagenet.pt'),
             ),
             dict(
                 name='flow',
-                backbone=dict(type='InceptionI3D', modality='flow', weights='models/flow_imagenet.pt'),
+                backbone=dict(type='InceptionI3D', modality='flow', weights='weights/flow_imagenet.pt'),
                 flow=dict(type='TVL1Flow'),
             ),
         ]

@@ -40,7 +40,11 @@ def run(capsys: pytest.CaptureFixture) -> Run:
 
     def call(*argv: str | Path, config: Path = CONFIG) -> tuple[int, str]:
         with pytest.raises(SystemExit) as end:
-            run_tool(module.main, module.build_parser(), [str(word) for word in (config, *argv, *SMALL)])
+            run_tool(
+                module.main,
+                module.build_parser(),
+                [str(word) for word in (config, *argv, *(() if '--cfg-options' in argv else SMALL))],
+            )
         said, error = capsys.readouterr()
         return end.value.code, said + error
 
@@ -201,10 +205,10 @@ def test_mistakes(run: Run, videos: Path, tmp_path: Path) -> None:
     assert (code, 'video film was given' in said) == (2, True)
 
 
-def test_kill_9_loses_and_doubles_nothing(videos: Path, tmp_path: Path) -> None:
+def test_kill_9_loses_and_doubles_nothing(run: Run, videos: Path, tmp_path: Path) -> None:
     folder = tmp_path / 'videos'
     folder.mkdir()
-    for number in range(12):
+    for number in range(8):
         shutil.copy(videos / 'film.mp4', folder / f'v{number:02d}.mp4')
     out = tmp_path / 'out'
     command = [sys.executable, str(TOOL), str(CONFIG), str(folder), str(out), *SMALL, 'job.decoders=1']
@@ -217,14 +221,14 @@ def test_kill_9_loses_and_doubles_nothing(videos: Path, tmp_path: Path) -> None:
     process.communicate()
     assert process.returncode == -signal.SIGKILL, 'the kill came in time'
     there = {path.name: path.stat().st_mtime_ns for path in out.glob('features/*.npy')}
-    assert 0 < len(there) < 12
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
+    assert 0 < len(there) < 8
+    code, said = run(folder, out, '--cfg-options', 'job.decoders=1', 'job.extractor.device=cpu')
+    assert code == 0, said
     arrays = list(features(out).values())
-    assert len(arrays) == 12
+    assert len(arrays) == 8
     assert all(np.allclose(array, arrays[0], atol=1e-5) for array in arrays)
     records = [json.loads(line) for path in (out / 'extraction').glob('*.jsonl') for line in path.open()]
-    assert len({one['video'] for one in records}) == len(records) == 12
+    assert len({one['video'] for one in records}) == len(records) == 8
     # At most the one that was between its array and its record is made again.
     again = [name for name, stamp in there.items() if (out / 'features' / name).stat().st_mtime_ns != stamp]
     assert len(again) <= 2
@@ -245,3 +249,20 @@ def test_real_clips(run: Run, shared_data: Path, tmp_path: Path) -> None:
     assert spans == {'test': pytest.approx(6.56, abs=0.64), 'v_GGSY1Qvo990': pytest.approx(18.09, abs=0.64)}
     with pytest.raises(UserError, match=r"model\.rgb='InceptionI3D', but .* says 'TinyRandom'"):
         WTALDataset(data_root=tmp_path / 'out', subset='training', expected_features={'model': {'rgb': 'InceptionI3D'}})
+
+
+def test_a_further_stream_lies_beside_the_features(run: Run, videos: Path, labels: Path, tmp_path: Path) -> None:
+    out = tmp_path / 'root'
+    run(videos, out, '--labels', labels)
+    annotations = (out / 'annotations.json').read_bytes()
+    rgb = CONFIG.with_name('tiny_rgb.py')
+    options = ('--cfg-options', 'job.features=features-small', 'job.extractor.device=cpu')
+    code, said = run(videos, out, '--labels', labels, *options, config=rgb)
+    assert code == 1, said
+    assert (out / 'annotations.json').read_bytes() == annotations
+    dataset = WTALDataset(data_root=out, subset='training', pipeline=[], streams={'small': 'features-small'})
+    assert (dataset.feature_width, dataset.stream_widths) == (128, {'small': 64})
+    code, said = run(videos, out, '--status', *options, config=rgb)
+    assert (code, '4 ok, 1 failed, 0 to do' in said) == (0, True), said
+    code, said = run(videos, out, '--cfg-options', 'job.features=../other', config=rgb)
+    assert (code, "found '../other'" in said) == (2, True)

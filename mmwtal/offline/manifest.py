@@ -139,7 +139,7 @@ def check_job(folder: Path, job: Mapping[str, Any], *, kind: str = 'folder') -> 
         here = json.loads(json.dumps(dict(job)))
         raise UserError(
             f'{kind} {folder} is of another job ({"; ".join(_differences(found["job"], here))}): name another folder, '
-            'or replace it (--overwrite)'
+            'or begin it anew (--overwrite)'
         )
 
 

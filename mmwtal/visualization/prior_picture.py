@@ -1,6 +1,6 @@
 """One picture of what a model was shown of a video and of what it said, for a person to judge."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -104,9 +104,11 @@ def _notes(record: PriorRecord) -> Iterator[str]:
         yield f'occurs {occurrences} {"time" if occurrences == 1 else "times"}'
     for start, end in _spans(record):
         yield f'{start:.1f} to {end:.1f} s'
-    reasked = record.details.get('reasked')
-    for again in reasked if isinstance(reasked, list) else ():
-        yield f'asked again: {again}'
+    for part in ('key', 'complete'):
+        question = record.details.get(part)
+        reasked = question.get('reasked') if isinstance(question, Mapping) else None
+        for again in reasked if isinstance(reasked, list) else ():
+            yield f'{part} asked again: {again}'
 
 
 def _spans(record: PriorRecord) -> list[tuple[float, float]]:

@@ -55,7 +55,7 @@ def make(films, tmp_path, scripted_engine):
     """Returns a function that makes a job, which answers as told, and its store."""
 
     def job(answer, root: Path = films):
-        dialogue = Dialogue(max_frames=2, short_side=48)
+        dialogue = Dialogue(max_frames=2, short_side=48, one_pass_seconds=180)
         store = tmp_path / 'store'
         return PriorGeneration(
             engine=scripted_engine(answer), dialogue=dialogue, data_root=root, store=store, decoders=1
@@ -161,7 +161,7 @@ def test_another_dialogue_never_mixes_into_a_store(make, films):
     job, store = make(usual)
     run(job, store, films)
     other, _ = make(usual)
-    other.dialogue = Dialogue(max_frames=3, short_side=48)
+    other.dialogue = Dialogue(max_frames=3, short_side=48, one_pass_seconds=180)
     with pytest.raises(UserError, match=r'of another job \(dialogue\.max_frames: 2 there, 3 here\)'):
         begin_plan(other, store, films / FILMS_NAME, workers=1)
 

@@ -81,7 +81,7 @@ class Pretrained:
             warn_of_random_weights(self.owner, seed)
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(seed)
-                return factory.from_config(self.config), RANDOM
+                return factory.from_config(self.config, dtype=torch.float32), RANDOM
         with self._quiet():
             # Reported by us, as the missing ones are.
             options = {'ignore_mismatched_sizes': True, 'output_loading_info': True}

@@ -116,6 +116,15 @@ def test_random_weights_on_request_and_an_identity_that_knows_them(folders, tmp_
     assert json.loads(json.dumps(real.identity)) == real.identity
 
 
+@pytest.mark.parametrize('pretrained', [True, False])
+def test_weights_are_in_single_precision_whatever_the_folder_says(folders, tmp_path, pretrained):
+    folder = shutil.copytree(folders['videomae'], tmp_path / 'half')
+    config = json.loads((folder / 'config.json').read_text())
+    (folder / 'config.json').write_text(json.dumps({**config, 'dtype': 'bfloat16'}))
+    backbone = TransformersVideo(model=folder, pretrained=pretrained)
+    assert {parameter.dtype for parameter in backbone.parameters()} == {torch.float32}
+
+
 @pytest.mark.parametrize(
     ('settings', 'message'),
     [

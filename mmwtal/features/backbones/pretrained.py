@@ -78,7 +78,7 @@ class Pretrained:
             UserError: If it cannot be loaded or its weights lack some of its tensors.
         """
         if not pretrained:
-            warn_of_random_weights(self.owner, seed)
+            warn_of_random_weights(self.owner, seed, remedy='set pretrained=True')
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(seed)
                 return factory.from_config(self.config, dtype=torch.float32), RANDOM

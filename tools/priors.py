@@ -17,7 +17,8 @@ from typing import Any, get_args
 from mmwtal.formats.annotations import AnnotationSet, read_annotations
 from mmwtal.formats.findings import shown
 from mmwtal.offline.job import State
-from mmwtal.offline.manifest import MANIFEST_NAME
+from mmwtal.offline.manifest import MANIFEST_NAME, PLAN_NAME
+from mmwtal.priors.status import counted_lines, format_status
 from mmwtal.priors.store import STORE_NAME, PriorStore
 from mmwtal.utils.cli import run_tool
 from mmwtal.utils.config.options import add_cfg_options
@@ -45,7 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_job(one)
     one.add_argument('--videos', type=Path, required=True, help='their folder; a file is named by its video')
     one.add_argument('--workers', type=positive_number_word, default=2, help='processes (default: %(default)s)')
-    one.add_argument('--overwrite', action='store_true', help='remove a store of another job first')
+    one.add_argument('--overwrite', action='store_true', help='replace a store of another job')
     _add_run_options(command('run', 'ask about every video of the plan that has no record yet'))
     one = command('retry', 'ask again about videos that failed or were refused')
     _add_run_options(one)
@@ -97,7 +98,7 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     text = 'seconds to wait for a server that is gone (default: %(default)g)'
     parser.add_argument('--patience', type=float, default=600.0, metavar='S', help=text)
     parser.add_argument('--ray', metavar='ADDRESS', help='run on this Ray cluster; auto: the one of this machine')
-    parser.add_argument('--workers', type=positive_number_word, default=2, help='of Ray (default: %(default)s)')
+    parser.add_argument('--workers', type=positive_number_word, metavar='N', help='of Ray (default: 2)')
 
 
 def main(args: argparse.Namespace) -> int | None:
@@ -124,13 +125,13 @@ def _plan(args: argparse.Namespace) -> None:
     plan = begin_plan(_job(args), _folder(args), args.videos, workers=args.workers, overwrite=args.overwrite)
     readable = [entry for entry in plan.entries if not entry.problem]
     hours = sum(entry.duration for entry in readable) / 3600
-    print(f'{len(readable)} videos of {hours:.2f} hours can be read; plan written to {_folder(args)}')
-    _list('cannot be read', [f'{shown(one.video)}: {one.problem}' for one in plan.unreadable])
-    _list('training videos have no file', [shown(video) for video in plan.missing])
-    _list('groups of videos have the same content', [' = '.join(map(shown, group)) for group in plan.duplicates])
-    _list('files have names that are no video ids', plan.misnamed)
+    lines = [f'{len(readable)} videos of {hours:.2f} hours can be read; plan written to {_folder(args)}']
+    lines += counted_lines('cannot be read', [f'{shown(one.video)}: {one.problem}' for one in plan.unreadable])
+    lines += counted_lines('training videos have no file', [shown(video) for video in plan.missing])
+    lines += counted_lines('groups of videos have the same content', [_equal(group) for group in plan.duplicates])
     if plan.unasked:
-        print(f'{plan.unasked} other video files are there, which no training video with a label is named by')
+        lines.append(f'{plan.unasked} other video files are there, which no training video with a label is named by')
+    print(*lines, sep='\n')
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -139,15 +140,17 @@ def _run(args: argparse.Namespace) -> int:
     from mmwtal.offline.progress import counted
     from mmwtal.offline.shards import Shard
 
+    if args.ray and (args.num_shards > 1 or args.shard):
+        raise UserError('--ray divides the videos by itself: leave out --num-shards and --shard')
+    if args.workers and not args.ray:
+        raise UserError('--workers is of Ray, which --ray names; how many decode is in the config (job.decoders)')
     folder, job = _folder(args), _job(args)
     plan = need_plan(folder, args.videos)
     again = frozenset(args.states) if args.command == 'retry' else frozenset()
     if args.ray:
         from mmwtal.offline.ray_runner import run_on_ray
 
-        if args.num_shards > 1:
-            raise UserError('--ray divides the videos by itself: leave out --num-shards')
-        options = {'workers': args.workers, 'address': args.ray, 'patience': args.patience}
+        options = {'workers': args.workers or 2, 'address': args.ray, 'patience': args.patience}
         done = run_on_ray(job, plan, folder, again=again, stream=sys.stderr, **options)
     else:
         shard = Shard(args.shard, args.num_shards)
@@ -158,32 +161,10 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _status(args: argparse.Namespace) -> None:
-    from mmwtal.apis.prior_jobs import plan_of
-    from mmwtal.priors.store_check import check_store
+    from mmwtal.offline.plan import find_plan
 
-    folder, annotations = _folder(args), _annotations(args)
-    store, plan = PriorStore(folder), plan_of(folder)
-    records, manifest = store.read(), store.manifest()
-    found = check_store(records, annotations=annotations, worst=0)
-    print(f'{folder}: {manifest["job"].get("kind", "unknown")}, fingerprint {manifest["fingerprint"][:12]}')
-    if plan is not None:
-        print(f'videos    {len(plan.entries)} planned, {len(plan.unreadable)} unreadable, {len(plan.missing)} missing')
-    counts = [f'{count} {state}' for state, count in found.states.items() if count]
-    if annotations is not None:
-        videos = annotations.in_subset('training')
-        left = [(one.video_id, label) for one in videos for label in one.labels if (one.video_id, label) not in records]
-        planned = {video for video, _ in left} if plan is None else {entry.video for entry in plan.entries}
-        to_do = sum(video in planned for video, _ in left)
-        counts += [f'{to_do} to do', *([f'{len(left) - to_do} without a file'] if to_do < len(left) else [])]
-    print(f'pairs     {", ".join(counts) or "none"} (a pair is a video and one of its labels)')
-    halves = sum(record.state == 'ok' and bool(record.faults) for record in records.values())
-    if halves:
-        print(f'          {halves} of those that are ok lack key or complete semantics')
-    for source, count in found.sources.items():
-        print(f'source    {shown(source)}: {count}')
-    if busy := store.ledger.busy():
-        print(f'running   {", ".join(busy)}')
-    _list('reasons why something is missing', [f'{count} x {reason}' for reason, count in found.reasons.items()])
+    folder = _folder(args)
+    print(format_status(PriorStore(folder), find_plan(folder), _annotations(args)))
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -192,6 +173,7 @@ def _check(args: argparse.Namespace) -> None:
     from mmwtal.priors.store_check import check_store
     from mmwtal.utils.files import write_atomically
 
+    _check_output(args, args.json)
     annotations = _annotations(args)
     classes = () if annotations is None else choose_classes(annotations)
     records = PriorStore(_folder(args)).read()
@@ -207,6 +189,9 @@ def _show(args: argparse.Namespace) -> None:
     from mmwtal.apis.prior_jobs import draw_video
 
     path = args.picture or Path(f'{args.video}.png')
+    if path.suffix.lower() != '.png':
+        raise UserError(f'--picture: expected a name that ends in .png, found {path}')
+    _check_output(args, path)
     draw_video(_folder(args), args.video, path, videos=args.videos)
     print(f'written to {path}')
 
@@ -214,6 +199,7 @@ def _show(args: argparse.Namespace) -> None:
 def _merge(args: argparse.Namespace) -> None:
     from mmwtal.offline.parquet import merge
 
+    _check_output(args, args.parquet)
     records = PriorStore(_folder(args)).read()
     merge([record.to_json() for record in records.values()], args.parquet)
     print(f'{len(records)} records written to {args.parquet}')
@@ -232,7 +218,8 @@ def _import(args: argparse.Namespace) -> None:
 def _import_captions(args: argparse.Namespace) -> None:
     from mmwtal.priors.captions import import_captions
 
-    annotations, store = _need_annotations(args), PriorStore(_folder(args))
+    annotations = read_annotations(_need_data_root(args) / 'annotations.json')
+    store = PriorStore(_folder(args))
     done, counts = import_captions(args.captions, store, annotations=annotations, overwrite=args.overwrite)
     _say_imported(done, store.folder)
     left_out = {
@@ -266,13 +253,10 @@ def _say_imported(done: Any, folder: Path) -> None:
         print(f'{done.described} of {done.pairs} pairs of a training video and its class have a text ({share})')
 
 
-def _list(what: str, lines: Sequence[str]) -> None:
-    """Print how many of a kind there are, and the first of them; nothing where there are none."""
-    if lines:
-        print(f'{len(lines)} {what}:')
-        print(*(f'  {line}' for line in lines[:_SHOWN]), sep='\n')
-    if len(lines) > _SHOWN:
-        print(f'  ... and {len(lines) - _SHOWN} more')
+def _equal(videos: Sequence[str]) -> str:
+    """Return videos that are alike, of many the first: pages that stand for removed videos may be thousands."""
+    more = [f'{len(videos) - _SHOWN} more'] if len(videos) > _SHOWN else []
+    return ' = '.join([*map(shown, videos[:_SHOWN]), *more])
 
 
 def _folder(args: argparse.Namespace) -> Path:
@@ -284,22 +268,32 @@ def _folder(args: argparse.Namespace) -> Path:
     return folder
 
 
+def _check_output(args: argparse.Namespace, path: Path | None) -> None:
+    """Check that a file that is to be written is none of those that are read, and has a folder."""
+    folder = _folder(args)
+    read = [folder / MANIFEST_NAME, folder / PLAN_NAME, *PriorStore(folder).ledger.files()]
+    read += [] if args.data_root is None else [args.data_root / 'annotations.json']
+    if path is not None and path.exists() and any(one.exists() and path.samefile(one) for one in read):
+        raise UserError(f'{path} is what is read, and is never replaced: name another file')
+    if path is not None and not path.absolute().parent.is_dir():
+        raise UserError(f'the folder of {path} does not exist: make it, or name another file')
+
+
 def _annotations(args: argparse.Namespace) -> AnnotationSet | None:
     return None if args.data_root is None else read_annotations(args.data_root / 'annotations.json')
 
 
-def _need_annotations(args: argparse.Namespace) -> AnnotationSet:
-    annotations = _annotations(args)
-    if annotations is None:
+def _need_data_root(args: argparse.Namespace) -> Path:
+    root: Path | None = args.data_root
+    if root is None:
         raise UserError(f'{args.command} needs --data-root, whose annotations.json names videos and labels')
-    return annotations
+    return root
 
 
 def _job(args: argparse.Namespace) -> Any:
     from mmwtal.apis.offline import build_job
 
-    _need_annotations(args)
-    return build_job(args.config, data_root=args.data_root, store=_folder(args), cfg_options=args.cfg_options)
+    return build_job(args.config, data_root=_need_data_root(args), store=_folder(args), cfg_options=args.cfg_options)
 
 
 if __name__ == '__main__':

@@ -1,5 +1,6 @@
 """Offline jobs from a config: built, planned and run in their folder; what the tools for texts and features share."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,10 @@ def build_job(
     Raises:
         UserError: If the config is wrong, has no job, or the job refuses its settings.
     """
-    return OFFLINE_JOBS.build({**job_config(config, cfg_options), 'data_root': data_root, 'store': store})
+    # Absolute, since workers of other machines are in folders of their own.
+    places = {'data_root': data_root, 'store': store}
+    places = {name: Path(os.path.abspath(place.expanduser())) for name, place in places.items()}
+    return OFFLINE_JOBS.build({**job_config(config, cfg_options), **places})
 
 
 def job_config(config: str | Path, cfg_options: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -8,8 +8,7 @@ from typing import Any
 from mmwtal.apis.offline import job_config
 from mmwtal.apis.settings import prepare_config
 from mmwtal.offline.job import EngineDown
-from mmwtal.offline.manifest import PLAN_NAME
-from mmwtal.offline.plan import Plan, plan_videos, read_plan
+from mmwtal.offline.plan import UNFINISHED_NAME, Plan, find_plan, plan_videos
 from mmwtal.offline.progress import Progress
 from mmwtal.priors.describe_classes import ClassQuestion, DescribedClasses, describe_classes
 from mmwtal.priors.engines.base import BaseEngine
@@ -18,23 +17,26 @@ from mmwtal.priors.schema import PriorRecord
 from mmwtal.priors.store import PriorStore
 from mmwtal.registry import GUIDANCE_TEXTS, MLLM_ENGINES, build_module
 from mmwtal.utils.errors import UserError
+from mmwtal.utils.json_file import finite_number
 from mmwtal.utils.names import did_you_mean
 from mmwtal.video.probe import probe_video
 from mmwtal.video.reader import read_frames
 from mmwtal.video.source import VideoError
 
 _SHORT_SIDE = 240
+# Of a long video, as many as a person looks at.
+_MOST_SHOWN = 96
 
 
 def begin_plan(job: PriorGeneration, folder: Path, videos: Path, *, workers: int, overwrite: bool = False) -> Plan:
-    """Find and probe the training videos of a job, and begin its store; an earlier plan of it is extended.
+    """Find and probe the training videos of a job, and begin its store; an earlier or interrupted plan is taken up.
 
     Args:
         job: The job.
         folder: The store.
         videos: The folder of videos.
         workers: Processes that probe.
-        overwrite: Remove a store of another job first.
+        overwrite: Replace a store of another job; one of this job is kept.
 
     Raises:
         UserError: If the store is of another job, a video has two files, or no video is there.
@@ -42,12 +44,15 @@ def begin_plan(job: PriorGeneration, folder: Path, videos: Path, *, workers: int
     if not videos.is_dir():
         raise UserError(f'--videos: there is no folder {videos}')
     store = PriorStore(folder)
-    known = None
-    if overwrite:
-        store.clear()
-    else:
-        known = plan_of(folder, videos)
-    store.begin(job.identity)
+    store.check(None if overwrite else job.identity)
+    replaced = overwrite and not store.is_of(job.identity)
+    known = None if replaced else find_plan(folder, videos)
+    known = find_plan(folder, videos, name=UNFINISHED_NAME) or known
+
+    def keep(plan: Plan) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        plan.write(folder, name=UNFINISHED_NAME)
+
     plan = plan_videos(
         videos,
         job.wanted,
@@ -56,32 +61,37 @@ def begin_plan(job: PriorGeneration, folder: Path, videos: Path, *, workers: int
         unreadable=VideoError,
         workers=workers,
         progress=lambda total: Progress(total, stream=sys.stderr),
+        keep=keep,
     )
+    # Only now: no mistake in what the plan is made of costs the texts that are there.
+    if replaced:
+        store.clear()
+    store.begin(job.identity)
     plan.write(folder)
+    (folder / UNFINISHED_NAME).unlink(missing_ok=True)
     return plan
 
 
-def plan_of(folder: Path, videos: Path | None = None) -> Plan | None:
-    """Return the plan of a store, None for one that was imported; ``videos`` is where its files are on this machine."""
-    return read_plan(folder, videos) if (folder / PLAN_NAME).exists() else None
-
-
 def need_plan(folder: Path, videos: Path | None = None) -> Plan:
-    """Return the plan of a store; see :func:`plan_of`.
+    """Return the plan of a store; ``videos`` is where its files are on this machine.
 
     Raises:
-        UserError: If there is none.
+        UserError: If there is none, or the videos are not where it says: else each of them would fail.
     """
-    plan = plan_of(folder, videos)
+    plan = find_plan(folder, None if videos is None else videos.absolute())
     if plan is None:
         raise UserError(
             f'{folder} has no plan: make it with tools/priors.py plan CONFIG --videos FOLDER and the same store'
+        )
+    if not plan.root.is_dir():
+        raise UserError(
+            f'the folder of videos {plan.root} is not there: name it, as this machine knows it, by --videos'
         )
     return plan
 
 
 def draw_video(folder: Path, video: str, path: Path, *, videos: Path | None = None) -> None:
-    """Draw the frames of a video that the model was asked about, and what it answered.
+    """Draw the frames of a video that the model was asked about, of many some, and what it answered.
 
     Args:
         folder: The store.
@@ -92,18 +102,21 @@ def draw_video(folder: Path, video: str, path: Path, *, videos: Path | None = No
     Raises:
         UserError: If the store knows nothing of the video, or it cannot be read.
     """
-    records = [record for record in PriorStore(folder).read().values() if record.video == video]
-    plan = plan_of(folder, videos)
+    store = PriorStore(folder).read()
+    records = [record for record in store.values() if record.video == video]
+    plan = find_plan(folder, videos)
     if plan is None:
         raise UserError(f'{folder} has no plan: its texts were imported, and no video was asked about')
     entries = {entry.video: entry for entry in plan.entries}
     entry = entries.get(video)
     if entry is None or not records:
-        known = {record for record, _ in PriorStore(folder).read()}
+        known = {one for one, _ in store}
         raise UserError(f'{folder} has no record of a video {video!r}{did_you_mean(video, known & entries.keys())}')
-    times = _times_asked(records)
-    if not times:
+    asked = _times_asked(records)
+    if not asked:
         raise UserError(f'video {video}: no frame of it was asked about ({records[0].reason or records[0].state})')
+    count = min(len(asked), _MOST_SHOWN)
+    times = [asked[(2 * number + 1) * len(asked) // (2 * count)] for number in range(count)]
     try:
         read = read_frames(entry.path, times, short_side=_SHORT_SIDE)
     except VideoError as error:
@@ -111,7 +124,8 @@ def draw_video(folder: Path, video: str, path: Path, *, videos: Path | None = No
     # Imported here: matplotlib takes its time, and only a picture needs it.
     from mmwtal.visualization.prior_picture import draw_prior
 
-    draw_prior(path, video=video, duration=entry.duration, times=times, frames=list(read.frames), records=records)
+    frames = list(read.frames)
+    draw_prior(path, video=video, duration=entry.duration, times=times, frames=frames, asked=asked, records=records)
 
 
 def _times_asked(records: list[PriorRecord]) -> list[float]:
@@ -120,7 +134,10 @@ def _times_asked(records: list[PriorRecord]) -> list[float]:
     for record in records:
         for question in ('key', 'complete'):
             asked: Any = record.details.get(question)
-            times.update(asked.get('frames', ()) if isinstance(asked, Mapping) else ())
+            frames = asked.get('frames') if isinstance(asked, Mapping) else None
+            # Details may come from anywhere.
+            found = map(finite_number, frames if isinstance(frames, list) else ())
+            times.update(time for time in found if time is not None and time >= 0)
     return sorted(times)
 
 

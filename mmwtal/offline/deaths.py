@@ -33,8 +33,9 @@ class Deaths:
 
     def forgive(self, videos: Iterable[str]) -> None:
         """Begin anew with videos that are tried again on purpose."""
-        forgiven = [video for video in videos if self._counts.pop(video, 0)]
-        self._writer.append([{'video': video, 'forgiven': True} for video in forgiven])
+        # How many are forgiven, not that all are: the files of other writers may be read before this one, or after.
+        forgiven = {video: count for video in videos if (count := self._counts.pop(video, 0))}
+        self._writer.append([{'video': video, 'forgiven': count} for video, count in forgiven.items()])
 
 
 @contextmanager
@@ -55,9 +56,8 @@ def deaths_of(store: Path, writer: str) -> Iterator[Deaths]:
         for name, number, line in ledger.lines(problems):
             if not isinstance(line, dict) or not isinstance(line.get('video'), str):
                 problems.append(f'{name}, line {number}: expected an object with video')
-            elif line.get('forgiven'):
-                counts.pop(line['video'], None)
             else:
-                counts[line['video']] += 1
+                forgiven = line.get('forgiven')
+                counts[line['video']] += -forgiven if isinstance(forgiven, int) else 1
         raise_problems(ledger.folder, problems)
         yield Deaths(opened, counts)

@@ -87,9 +87,9 @@ async def _until_signal(work: Coroutine[None, None, None], stopped_by: list[str]
         if task is not None:
             loop.call_soon_threadsafe(task.cancel)
 
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup sets it
-        numbers.append(signal.SIGHUP)
+    # What is ignored stays so: SIGHUP under nohup, SIGINT of a job that a script has in the background.
+    wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    numbers = [number for number in wanted if signal.getsignal(number) != signal.SIG_IGN]
     if threading.current_thread() is not threading.main_thread():
         numbers.clear()
     earlier = {number: signal.signal(number, stop) for number in numbers}

@@ -105,12 +105,17 @@ class Ledger:
             os.fsync(descriptor)
 
     def busy(self) -> list[str]:
-        """Return the names of the writers that a living process has open."""
+        """Return the names of the writers that a living process has open; of a folder that is only to be read, none."""
         if not self.files():
             return []
-        # The guard keeps a writer that begins right now from taking this look for another process of its name.
-        with file_lock(self.folder / _GUARD):
-            return self._locked()
+        try:
+            # The guard keeps a writer that begins right now from taking this look for another process of its name.
+            with file_lock(self.folder / _GUARD):
+                return self._locked()
+        except OSError as error:
+            if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
+                raise
+            return []
 
     def lines(self, problems: list[str]) -> Iterator[tuple[str, int, Any]]:
         """Yield every line, by the names of the files: the file's name, the line's number from 1, what it holds.

@@ -45,9 +45,31 @@ class Manifest:
         Raises:
             UserError: If records of another job are there, or files of something else.
         """
-        folder = self.path.parent
-        folder.mkdir(parents=True, exist_ok=True)
+        self.check(job)
         if not self.path.exists():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            manifest = {**self._format, 'fingerprint': fingerprint(job), 'job': dict(job)}
+            write_once(self.path, (json.dumps(manifest, indent=1, allow_nan=False) + '\n').encode())
+            # Another process may have been faster.
+            self.check(job)
+
+    def check(self, job: Mapping[str, Any] | None) -> None:
+        """Check, without writing anything, that the folder can be a job's.
+
+        Args:
+            job: The job; None for whichever.
+
+        Raises:
+            UserError: If records of another job are there, or files of something else.
+        """
+        folder = self.path.parent
+        if folder.exists() and not folder.is_dir():
+            raise UserError(f'{folder} is no folder: name another one for the {self._kind}')
+        if self.path.exists():
+            self.read()
+            if job is not None:
+                check_job(folder, job, kind=self._kind)
+        elif folder.exists():
             strange = sorted(one.name for one in folder.iterdir() if one.is_file() and not one.name.startswith('.'))
             # Another process may have made the manifest, and records, since.
             if strange and not self.path.exists():
@@ -55,10 +77,14 @@ class Manifest:
                     f'{folder} holds {strange[0]} and no {MANIFEST_NAME}: it is no {self._kind}; name another folder '
                     'for it'
                 )
-            manifest = {**self._format, 'fingerprint': fingerprint(job), 'job': dict(job)}
-            write_once(self.path, (json.dumps(manifest, indent=1, allow_nan=False) + '\n').encode())
-        self.read()
-        check_job(folder, job, kind=self._kind)
+
+    def is_of(self, job: Mapping[str, Any]) -> bool:
+        """Return whether the folder is a job's already.
+
+        Raises:
+            UserError: If the manifest is none of this format.
+        """
+        return self.path.exists() and self.read()['fingerprint'] == fingerprint(job)
 
     def clear(self) -> None:
         """Remove the records, the plan and the manifest; other files stay.
@@ -113,7 +139,7 @@ def check_job(folder: Path, job: Mapping[str, Any], *, kind: str = 'folder') -> 
         here = json.loads(json.dumps(dict(job)))
         raise UserError(
             f'{kind} {folder} is of another job ({"; ".join(_differences(found["job"], here))}): name another folder, '
-            'or replace it (--overwrite)'
+            'or begin it anew (--overwrite)'
         )
 
 

@@ -40,13 +40,18 @@ def merge(records: Iterable[Mapping[str, Any]], path: Path) -> int:
 def _column(arrow: Any, values: list[Any]) -> Any:
     if not any(isinstance(value, dict) for value in values):
         try:
-            column = arrow.array(values)
+            column = arrow.array([_encodable(value) if isinstance(value, str) else value for value in values])
         except (arrow.ArrowInvalid, arrow.ArrowTypeError):
             pass
         else:
             return _typed(arrow, column)
-    texts = [None if value is None else json.dumps(value, ensure_ascii=False) for value in values]
+    texts = [None if value is None else _encodable(json.dumps(value, ensure_ascii=False)) for value in values]
     return arrow.array(texts, arrow.string())
+
+
+def _encodable(text: str) -> str:
+    """Return a text with halves of surrogate pairs escaped, which JSON may hold and UTF-8 may not."""
+    return text.encode(errors='backslashreplace').decode()
 
 
 def _typed(arrow: Any, column: Any) -> Any:

@@ -3,8 +3,10 @@
 import asyncio
 import json
 import os
+import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
@@ -19,6 +21,9 @@ from mmwtal.utils.files import content_digest, write_atomically
 from mmwtal.utils.json_file import finite_number, read_json_object
 
 _FORMAT = {'format': 'mmwtal video plan', 'version': 1}
+# What an interrupted plan found; the next one takes it up.
+UNFINISHED_NAME = f'.{PLAN_NAME}.unfinished'
+_KEEP_SECONDS = 60.0
 _FACTS = ('duration', 'fps', 'width', 'height')
 
 
@@ -69,7 +74,7 @@ class Plan:
         """The videos that have a problem."""
         return tuple(entry for entry in self.entries if entry.problem)
 
-    def write(self, store: Path) -> None:
+    def write(self, store: Path, *, name: str = PLAN_NAME) -> None:
         """Write the plan into a job's folder; an earlier one is replaced as a whole.
 
         Raises:
@@ -95,23 +100,24 @@ class Plan:
             'videos': videos,
         }
         text = json.dumps(content, indent=1, allow_nan=False) + '\n'
-        write_atomically(store / PLAN_NAME, lambda file: file.write(text.encode()))
+        write_atomically(store / name, lambda file: file.write(text.encode()))
 
 
-def read_plan(store: Path, root: Path | None = None) -> Plan:
+def read_plan(store: Path, root: Path | None = None, *, name: str = PLAN_NAME) -> Plan:
     """Read the plan of a job's folder.
 
     Args:
         store: The folder.
         root: Where the videos are on this machine; None for where they were when the plan was made.
+        name: The plan's file, or :data:`UNFINISHED_NAME`.
 
     Raises:
         UserError: If there is no plan, or it is not one of this format.
     """
-    path = store / PLAN_NAME
+    path = store / name
     content = read_json_object(path, what='plan')
     if {key: content.get(key) for key in _FORMAT} != _FORMAT:
-        raise UserError(f'{path} is no plan that this version reads, expected {_FORMAT}: make it again')
+        raise UserError(f'{path} is no plan that this version reads, expected {_FORMAT}: remove it and make it again')
     try:
         folder = Path(content['root']) if root is None else root
         return Plan(
@@ -124,7 +130,14 @@ def read_plan(store: Path, root: Path | None = None) -> Plan:
             modified={video: int(facts['modified']) for video, facts in content['videos'].items()},
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f'{path} is damaged ({type(error).__name__}: {error}): make the plan again') from None
+        raise UserError(
+            f'{path} is damaged ({type(error).__name__}: {error}): remove it and make the plan again'
+        ) from None
+
+
+def find_plan(store: Path, root: Path | None = None, *, name: str = PLAN_NAME) -> Plan | None:
+    """Return the plan of a job's folder, None where there is none, as of imported texts; see :func:`read_plan`."""
+    return read_plan(store, root, name=name) if (store / name).exists() else None
 
 
 def _entry(video: str, facts: Mapping[str, Any], root: Path) -> VideoEntry:
@@ -147,6 +160,7 @@ def plan_videos(
     workers: int = 2,
     timeout: float = 60.0,
     progress: Callable[[int], Progress] = Progress,
+    keep: Callable[[Plan], object] | None = None,
 ) -> Plan:
     """Find the file of each video and look into it, in child processes that a corrupt file may end.
 
@@ -154,42 +168,53 @@ def plan_videos(
         root: The folder that has the files, at any depth; see :func:`~mmwtal.offline.video_files.find_videos`.
         wanted: Ids of videos, as a mapping or a sequence; None for all that are there.
         probe: Looks into a file; a function that pickle finds by name.
-        known: An earlier plan: its videos stay in it, and readable files that did not change are not looked into again.
+        known: An earlier plan: readable files of it that did not change are not looked into again.
         unreadable: What ``probe`` raises where a file cannot be read, with the reason.
         workers: How many files are looked into at once.
         timeout: Seconds after which a file counts as one that cannot be read.
         progress: Makes what shows the progress, of the number of files.
+        keep: Takes what is known so far, once a minute and when this ends early: as ``known`` it spares the next call
+            that work.
 
     Raises:
         UserError: If there are two files for a video, or no videos at all.
     """
     root = Path(os.path.abspath(root))
-    if wanted is not None and known is not None:
-        wanted = [*dict.fromkeys((*(entry.video for entry in known.entries), *known.missing, *wanted))]
     found = find_videos(root, wanted)
     if not found.files:
         those = 'no video' if wanted is None else f'none of the {len(wanted)} videos'
         raise UserError(f'{those} found below {root}: a file is named by its video id, with an ending such as .mp4')
     earlier = {} if known is None else _unchanged(known, found)
     new = {video: file for video, file in found.files.items() if video not in earlier}
-    shown = progress(len(new))
+    made = {video: replace(entry, path=root / found.files[video].path) for video, entry in earlier.items()}
+
+    def so_far() -> Plan:
+        return Plan(
+            root=root,
+            entries=tuple(made[video] for video in found.files if video in made),
+            missing=found.missing,
+            unasked=found.unasked,
+            misnamed=found.misnamed,
+            modified={video: found.files[video].modified for video in made},
+        )
+
+    shown, kept = progress(len(new)), time.monotonic()
+
+    def done(entry: VideoEntry) -> None:
+        nonlocal kept
+        made[entry.video] = entry
+        shown.done('failed' if entry.problem else 'ok')
+        if keep is not None and time.monotonic() - kept >= _KEEP_SECONDS:
+            keep(so_far())
+            kept = time.monotonic()
+
     try:
-        probed = asyncio.run(_probe_all(root, new, probe, unreadable, workers, timeout, shown))
+        asyncio.run(_probe_all(root, new, probe, unreadable, workers, timeout, done))
     finally:
         shown.close()
-    made = {
-        **{video: replace(entry, path=root / found.files[video].path) for video, entry in earlier.items()},
-        **probed,
-    }
-    return Plan(
-        root=root,
-        entries=tuple(made[video] for video in found.files),
-        missing=found.missing,
-        duplicates=_duplicates(made.values()),
-        unasked=found.unasked,
-        misnamed=found.misnamed,
-        modified={video: file.modified for video, file in found.files.items()},
-    )
+        if keep is not None and len(made) < len(found.files):
+            keep(so_far())
+    return replace(so_far(), duplicates=_duplicates(made.values()))
 
 
 def _unchanged(known: Plan, found: FoundFiles) -> dict[str, VideoEntry]:
@@ -211,11 +236,11 @@ async def _probe_all(
     unreadable: type[Exception],
     workers: int,
     timeout: float,
-    progress: Progress,
-) -> dict[str, VideoEntry]:
+    done: Callable[[VideoEntry], None],
+) -> None:
     pool = WorkerPool(probe, size=workers, timeout=timeout, name='video probe')
 
-    async def one(video: str, file: VideoFile) -> VideoEntry:
+    async def one(video: str, file: VideoFile) -> None:
         entry = VideoEntry(video=video, path=root / file.path, size=file.size, problem=file.problem)
         if not entry.problem:
             try:
@@ -224,19 +249,17 @@ async def _probe_all(
                 entry = replace(entry, **found)
             except (unreadable, WorkerDied) as error:
                 entry = replace(entry, problem=str(error) or type(error).__name__)
-        progress.done('failed' if entry.problem else 'ok')
-        return entry
+        done(entry)
 
     tasks = [asyncio.create_task(one(video, file)) for video, file in files.items()]
     try:
-        entries = await asyncio.gather(*tasks)
+        await asyncio.gather(*tasks)
     except EngineDown as error:
         raise UserError(f'videos cannot be looked into: {error}') from None
     finally:
         for task in tasks:
             task.cancel()
         await pool.close()
-    return {entry.video: entry for entry in entries}
 
 
 def _duplicates(entries: Iterable[VideoEntry]) -> tuple[tuple[str, ...], ...]:
@@ -249,5 +272,7 @@ def _duplicates(entries: Iterable[VideoEntry]) -> tuple[tuple[str, ...], ...]:
     for group in by_size.values():
         if len(group) > 1:
             for entry in group:
-                by_content[content_digest(entry.path)].append(entry.video)
+                # One that is gone since it was looked into is no duplicate; what asks for it will say so.
+                with suppress(OSError):
+                    by_content[content_digest(entry.path)].append(entry.video)
     return tuple(tuple(sorted(videos)) for videos in by_content.values() if len(videos) > 1)

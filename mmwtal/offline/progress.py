@@ -38,16 +38,13 @@ class Progress:
 
     def note(self, text: str) -> None:
         """Show a line of its own, such as that a server is out of reach."""
-        if self._stream is not None:
-            self._stream.write(f'\r\x1b[K{text}\n' if self._terminal else f'{text}\n')
-            self._stream.flush()
+        self._write(f'\r\x1b[K{text}\n' if self._terminal else f'{text}\n')
 
     def close(self) -> None:
         """Show the last state."""
         self._show()
-        if self._stream is not None and self._terminal:
-            self._stream.write('\n')
-            self._stream.flush()
+        if self._terminal:
+            self._write('\n')
 
     def line(self) -> str:
         """Return what is shown: done of all, by state, rate and remaining time."""
@@ -62,14 +59,18 @@ class Progress:
 
     def _show(self) -> None:
         self._shown = self._clock()
-        if self._stream is None:
-            return
-        if self._terminal:
-            # A line that wraps could not be redrawn.
-            self._stream.write(f'\r\x1b[K{self.line()[: shutil.get_terminal_size().columns - 1]}')
-        else:
-            self._stream.write(f'{self.line()}\n')
-        self._stream.flush()
+        # A line that wraps could not be redrawn.
+        line = self.line()[: shutil.get_terminal_size().columns - 1] if self._terminal else self.line()
+        self._write(f'\r\x1b[K{line}' if self._terminal else f'{line}\n')
+
+    def _write(self, text: str) -> None:
+        if self._stream is not None:
+            try:
+                self._stream.write(text)
+                self._stream.flush()
+            except (OSError, ValueError):
+                # The terminal is closed, or the disk of a log is full: the work goes on unseen.
+                self._stream = None
 
 
 def counted(counts: Counter[State]) -> str:

@@ -6,6 +6,7 @@ records, which all nodes see.
 
 import asyncio
 import json
+import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -66,6 +67,8 @@ def run_on_ray(
     """
     if workers < 1:
         raise UserError(f'a run on Ray needs 1 worker at least, found {workers}')
+    # The workers are in folders of their own.
+    store = Path(os.path.abspath(store))
     check_job(store, job.identity)
     started = time.monotonic()
     with Ledger(store).writer(_NAME, admit=_admit_driver):

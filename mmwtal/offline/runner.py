@@ -153,8 +153,11 @@ class _Run:
         tasks = [*self.under_way, *([self.recovery] if self.recovery else [])]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        self.disk.shutdown()
+        try:
+            await asyncio.gather(*tasks, return_exceptions=True)
+        finally:
+            # Also if interrupted once more: the files that it writes into are closed next.
+            self.disk.shutdown()
 
     def _settle(self, task: asyncio.Task[None], entry: VideoEntry) -> None:
         try:
@@ -217,6 +220,8 @@ class _Waiting:
     """
 
     def __init__(self, patience: float, progress: Progress) -> None:
+        if not patience >= 0:
+            raise UserError(f'patience is a number of seconds from 0, found {patience}')
         self._patience, self._progress = patience, progress
         self._since: float | None = None
         self._pause = _FIRST_PAUSE

@@ -53,9 +53,9 @@ class FoundFiles:
 def find_videos(root: Path, wanted: Collection[str] | None) -> FoundFiles:
     """Find videos' files: those whose names without ending are the ids, at any depth.
 
-    Hidden files and folders are skipped, links to folders are not followed. A link to a file counts where it leads to
-    one below ``root``. The composed and the decomposed form of an accented letter are the same, since file systems
-    change one into the other.
+    Hidden folders are skipped, hidden files unless a wanted id begins with a dot; links to folders are not followed.
+    A link to a file counts where it leads to one below ``root``. The composed and the decomposed form of an accented
+    letter are the same, since file systems change one into the other.
 
     Args:
         root: The folder.
@@ -66,7 +66,7 @@ def find_videos(root: Path, wanted: Collection[str] | None) -> FoundFiles:
     """
     if not root.is_dir():
         raise UserError(f'the folder of videos {root} does not exist, or is no folder')
-    by_stem = _by_stem(root)
+    by_stem = _by_stem(root, frozenset() if wanted is None else frozenset(map(_composed, wanted)))
     misnamed: list[str] = []
     if wanted is None:
         for stem in sorted(by_stem):
@@ -86,7 +86,8 @@ def find_videos(root: Path, wanted: Collection[str] | None) -> FoundFiles:
     )
 
 
-def _by_stem(root: Path) -> dict[str, list[str]]:
+def _by_stem(root: Path, wanted: Collection[str]) -> dict[str, list[str]]:
+    """Return the files below a folder by their names without ending; hidden ones only if they are wanted."""
     found: dict[str, list[str]] = defaultdict(list)
 
     def fail(error: OSError) -> None:
@@ -96,8 +97,9 @@ def _by_stem(root: Path) -> dict[str, list[str]]:
         folders[:] = sorted(name for name in folders if not name.startswith('.'))
         for name in sorted(names):
             stem, suffix = os.path.splitext(name)
-            if suffix.lower() in SUFFIXES and not name.startswith('.'):
-                found[_composed(stem)].append(os.path.relpath(os.path.join(folder, name), root))
+            stem = _composed(stem)
+            if suffix.lower() in SUFFIXES and (not name.startswith('.') or stem in wanted):
+                found[stem].append(os.path.relpath(os.path.join(folder, name), root))
     return dict(found)
 
 

@@ -22,7 +22,7 @@ _MOST_OCCURRENCES, _MOST_SPANS = 99, 16
 _MOST_SEEN = 8
 # Seconds: more than a day.
 _LONGEST_VIDEO = 99_999
-_SENTENCE_IN_WORDS = 'a sentence of 4 to 30 words, with a capital letter first, a full stop last and no quotation mark'
+_SENTENCE_IN_WORDS = 'a sentence of 3 to 30 words, with a capital letter first, a full stop last and no quotation mark'
 
 Sentence = Annotated[str, StringConstraints(pattern=SENTENCE)]
 Word = Annotated[str, StringConstraints(pattern=WORD)]
@@ -207,7 +207,7 @@ def _in_words(error: Mapping[str, Any]) -> str:
     if kind == 'extra_forbidden':
         return f'"{place}" was not asked for'
     if kind == 'string_pattern_mismatch':
-        what = _SENTENCE_IN_WORDS if context.get('pattern') == SENTENCE else 'one or two words of letters'
+        what = _SENTENCE_IN_WORDS if context.get('pattern') == SENTENCE else 'one to three words of letters'
         return f'"{place}" must be {what}, found "{str(error["input"])[:80]}"'
     if kind == 'literal_error':
         return f'"{place}" must be one of the actions that were asked about, found "{str(error["input"])[:80]}"'

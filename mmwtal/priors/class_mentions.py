@@ -8,7 +8,9 @@ from mmwtal.utils.words import is_mark, split_words, words_of_name
 # They come and go within a name: "mowing the lawn" is "mows a lawn" in a sentence.
 _DETERMINERS = frozenset(['a', 'an', 'the', 'his', 'her', 'its', 'their', 'this', 'that', 'these', 'those'])
 # Behind one of these a word is the name of an activity: "does diving", "plays cricket", "a game of croquet".
-_DOING = frozenset(['do', 'play', 'practise', 'practice', 'perform', 'of'])
+_DOING = frozenset(['do', 'play', 'practise', 'practice', 'perform'])
+# Of these there is one of an activity. There are pairs of skiing goggles and bottles of shaving foam, too.
+_OF_ACTIVITIES = frozenset(['game', 'match', 'round', 'bout', 'session', 'sport'])
 _NAMES_OF_THINGS = 'ball bar bat board club court field gear mat net pit pole racket stick table track'
 # In front of one of these a name says what kind of thing it is: beer pong is played with ping pong balls.
 _THINGS = frozenset(_NAMES_OF_THINGS.split())
@@ -19,7 +21,7 @@ class ClassMentions:
 
     A name of several words counts wherever they follow one another, but for the names of things ("a ping pong ball"). A
     name of one word is often an ordinary word for a motion ("swimming", "spinning", "snatch"): it counts only where it
-    is spelt as in the name and follows a form of "do", "play", "practise" or "perform", or "of".
+    is spelt as in the name and follows a form of "do", "play", "practise" or "perform", or "game of" and the like.
 
     Args:
         classes: The classes of the data set.
@@ -58,7 +60,7 @@ class ClassMentions:
         ]
 
     def _named(self, text: str) -> list[str]:
-        words = _words(text)
+        words = _words(text, marks=True)
         lemmas = lemmas_of(words)
         found: dict[str, None] = {}
         for place, lemma in enumerate(lemmas):
@@ -66,7 +68,7 @@ class ClassMentions:
                 end = place + len(name)
                 if tuple(lemmas[place:end]) == name and not _THINGS.intersection(lemmas[end : end + 1]):
                     found[label] = None
-            if place and words[place] in self._single and lemmas[place - 1] in _DOING:
+            if words[place] in self._single and _announced(lemmas[max(0, place - 2) : place]):
                 found[self._single[words[place]]] = None
         return list(found)
 
@@ -75,9 +77,17 @@ class ClassMentions:
         return tuple(lemmas_of(_words(words_of_name(label)))) if known is None else known
 
 
-def _words(text: str) -> list[str]:
-    words = (word.lower() for word in split_words(text))
-    return [word for word in words if not is_mark(word) and word not in _DETERMINERS]
+def _words(text: str, *, marks: bool = False) -> list[str]:
+    """Return words in lower case, those that a hyphen joins apart; with marks, across which no name reaches."""
+    words = (word.lower() for word in split_words(text.replace('-', ' ')))
+    return [word for word in words if (marks or not is_mark(word)) and word not in _DETERMINERS]
+
+
+def _announced(before: Sequence[str]) -> bool:
+    """Tell whether the name of an activity is to be expected, by the lemmas of the two words in front of it."""
+    if not before:
+        return False
+    return before[-1] in _DOING or (before[-1] == 'of' and before[0] in _OF_ACTIVITIES)
 
 
 def _contains(whole: Sequence[str], part: Sequence[str]) -> bool:

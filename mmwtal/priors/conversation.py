@@ -136,7 +136,14 @@ class Conversation:
         clip = None if stretch is None else await self._clip(stretch)
         while True:
             shown = None if clip is None else replace(clip, frames=clip.frames[:: 2**self._halvings])
-            request = Request(system=self._system, prompt=prompt, schema=schema, clip=shown, **self._sampling)
+            request = Request(
+                system=self._system,
+                prompt=prompt,
+                schema=schema,
+                clip=shown,
+                reduced=self._halvings > 0,
+                **self._sampling,
+            )
             frames = () if shown is None else shown.frames
             try:
                 reply = await self._engine.ask(request)

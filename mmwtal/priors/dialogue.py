@@ -29,7 +29,7 @@ class Dialogue:
             videos, and weak supervision must not come from them.
         one_pass_seconds: Up to this length a video is asked about as a whole.
         window_seconds: A longer one is asked about in windows of this length.
-        overlap_seconds: By which a window begins before the one before it ends.
+        overlap_seconds: By which at least a window begins before the one before it ends.
         max_windows_described: In how many of the windows in which an action is seen it is described.
         fps: Frames a second that the model sees.
         max_frames: How many it sees at most.
@@ -46,12 +46,12 @@ class Dialogue:
     parts: tuple[Part, ...] = ('key', 'complete')
     label_prior: LabelPrior = 'video'
     spans: bool = False
-    one_pass_seconds: float = 180.0
-    window_seconds: float = 120.0
-    overlap_seconds: float = 15.0
+    one_pass_seconds: float = 96.0
+    window_seconds: float = 80.0
+    overlap_seconds: float = 10.0
     max_windows_described: int = 4
-    fps: float = 2.0
-    max_frames: int = 128
+    fps: float = 1.0
+    max_frames: int = 96
     short_side: int = 336
     max_tokens: int = 1024
     temperature: float = 0.0

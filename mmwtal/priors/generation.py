@@ -1,14 +1,14 @@
 """Asking a multimodal language model about the training videos: the offline job that fills a prior store."""
 
-import hashlib
-import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mmwtal.formats.annotations import read_annotations
 from mmwtal.formats.class_names import choose_classes
-from mmwtal.offline.job import ItemFailed, OfflineJob, State, VideoEntry
+from mmwtal.formats.findings import shown
+from mmwtal.offline.job import EngineDown, ItemFailed, OfflineJob, State, VideoEntry
 from mmwtal.offline.pool import WorkerPool
 from mmwtal.priors.asking import ask_video
 from mmwtal.priors.dialogue import Dialogue
@@ -79,12 +79,11 @@ class PriorGeneration(OfflineJob):
     @property
     def identity(self) -> Mapping[str, Any]:
         """See :class:`OfflineJob`: the model, the prompts, the frames, the sampling and the classes."""
-        classes = hashlib.sha256(json.dumps(self.classes).encode()).hexdigest()
         return {
             'kind': 'mllm',
             'engine': dict(self.engine.identity),
             'dialogue': self.dialogue.identity,
-            'classes': classes,
+            'classes': [*self.classes],
         }
 
     @property
@@ -111,6 +110,7 @@ class PriorGeneration(OfflineJob):
 
     async def process(self, entry: VideoEntry) -> Sequence[Mapping[str, Any]]:
         """Ask about a video; see :class:`OfflineJob`."""
+        _check_unchanged(entry)
 
         async def read(start: float, end: float, max_frames: int) -> Clip:
             return await self._read(entry, start, end, max_frames)
@@ -171,7 +171,28 @@ class PriorGeneration(OfflineJob):
         try:
             return await self._pool.call(request)
         except VideoError as error:
+            _check_folder(entry)
             raise ItemFailed(str(error)) from error
+
+
+def _check_unchanged(entry: VideoEntry) -> None:
+    """Check that a file is the one that was probed: of another, the times of frames would be wrong."""
+    try:
+        size = entry.path.stat().st_size
+    except OSError as error:
+        _check_folder(entry)
+        raise ItemFailed(f'{shown(str(entry.path))} cannot be read: {error.strerror}') from None
+    if size != entry.size:
+        raise ItemFailed(
+            f'{shown(str(entry.path))} has {size} bytes, and had {entry.size} when it was planned: plan again, then '
+            'retry'
+        )
+
+
+def _check_folder(entry: VideoEntry) -> None:
+    """Charge no video for a disk that is gone."""
+    if not os.path.isdir(entry.path.parent):
+        raise EngineDown(f'the folder of videos {entry.path.parent} is not there')
 
 
 def _is_open(record: PriorRecord | None, again: frozenset[State]) -> bool:

@@ -17,7 +17,7 @@ _CAPITAL = 'A-ZÀ-ÖØ-Þ'
 _IN_WORD = rf"[{_LETTER}0-9'’/-]"
 
 
-def sentence(*, least_words: int = 4, most_words: int = 30, most_letters: int = 18) -> str:
+def sentence(*, least_words: int = 3, most_words: int = 30, most_letters: int = 18) -> str:
     """Return the pattern of one sentence: it begins with a capital or a digit and ends with a full stop, ! or ?.
 
     A model that runs on is stopped behind a whole word, not inside one.
@@ -42,7 +42,7 @@ def sentence(*, least_words: int = 4, most_words: int = 30, most_letters: int = 
     return rf'^{first}(?:{following}){{{least_words - 1},{most_words - 1}}}[.!?]$'
 
 
-def words(*, most: int = 2, most_letters: int = 15) -> str:
+def words(*, most: int = 3, most_letters: int = 15) -> str:
     """Return the pattern of a word or a few, such as a verb or the name of a thing.
 
     Args:
@@ -61,7 +61,7 @@ def words(*, most: int = 2, most_letters: int = 15) -> str:
 
 
 SENTENCE = sentence()
-"""A sentence of 4 to 30 words: with ordinary words up to about 200 characters."""
+"""A sentence of 3 to 30 words: with ordinary words up to about 200 characters."""
 
 WORD = words()
-"""One or two words."""
+"""One to three words: "knee", "ping pong ball"."""

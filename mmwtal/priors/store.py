@@ -61,6 +61,22 @@ class PriorStore:
         """
         self._manifest.begin(job)
 
+    def check(self, job: Mapping[str, Any] | None) -> None:
+        """Check, without writing anything, that the folder can be a job's, of whichever if that is None.
+
+        Raises:
+            UserError: If records of another job are there, or files of something else.
+        """
+        self._manifest.check(job)
+
+    def is_of(self, job: Mapping[str, Any]) -> bool:
+        """Return whether the store is a job's already.
+
+        Raises:
+            UserError: If its manifest is none of this format.
+        """
+        return self._manifest.is_of(job)
+
     def clear(self) -> None:
         """Remove the records, the plan and the manifest; other files stay.
 
@@ -93,8 +109,9 @@ class PriorStore:
     def read(self) -> dict[tuple[str, str], PriorRecord]:
         """Return the records by video and label.
 
-        Of several records of a pair one that is ``ok`` goes before any other, then a later line before an earlier one,
-        files in the order of their names. A last line that a crash cut short is skipped.
+        Of several records of a pair one that is ``ok`` goes before any other, a whole text before one that lacks a
+        part, then a later line before an earlier one, files in the order of their names. A last line that a crash cut
+        short is skipped.
 
         Raises:
             UserError: If the store cannot be read; all faulty lines are in one message.
@@ -108,7 +125,13 @@ class PriorStore:
             if record is None:
                 continue
             earlier = records.get((record.video, record.label))
-            if supersedes(record.state, None if earlier is None else earlier.state):
+            if earlier is None or _counts_instead(record, earlier):
                 records[record.video, record.label] = record
         raise_problems(f'prior store {self.folder}', problems)
         return records
+
+
+def _counts_instead(record: PriorRecord, earlier: PriorRecord) -> bool:
+    # Lines of several writers are not in the order of their time: a text must not go back behind the half of it.
+    loses_a_part = record.state == earlier.state == 'ok' and len(record.faults) > len(earlier.faults)
+    return supersedes(record.state, earlier.state) and not loses_a_part

@@ -4,13 +4,12 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean, median
-from typing import get_args
 
 from mmwtal.formats.annotations import AnnotationSet
-from mmwtal.offline.job import State
 from mmwtal.priors.class_mentions import ClassMentions
 from mmwtal.priors.report import BadRow, ClassCoverage, Lengths, RepeatedSentence, StoreReport
 from mmwtal.priors.schema import PriorRecord, absent_key_words
+from mmwtal.priors.status import by_number, reasons_of, sources_of, states_of
 from mmwtal.priors.wording import says_only_the_name, wording_problem
 from mmwtal.utils.words import is_mark, split_words, words_of_name
 
@@ -22,8 +21,6 @@ REPEATED_SHARE, REPEATED_VIDEOS = 0.05, 3
 _FEW_WORDS, _MANY_WORDS = 8, 100
 
 _SENTENCE_END = re.compile(r'(?<=[.!?])\s+')
-_QUOTED = re.compile(r'"[^"]*"(?:, "[^"]*")*|\'[^\']*\'')
-_NUMBER = re.compile(r'\d+(?:\.\d+)?')
 
 
 def check_store(
@@ -59,9 +56,9 @@ def check_store(
         with_key=sum(bool(one.text.key) for one in there),
         with_complete=sum(bool(one.text.complete) for one in there),
         strangers=len(records) - len(there),
-        states={state: sum(one.state == state for one in records.values()) for state in get_args(State)},
-        sources=_by_number(one.source for one in usable),
-        reasons=_by_number(why for one in records.values() for why in _reasons(one)),
+        states=states_of(records.values()),
+        sources=sources_of(records.values()),
+        reasons=reasons_of(records.values()),
         classes=_coverage(pairs, records),
         key_lengths=_lengths(phrases),
         complete_lengths=_lengths(descriptions),
@@ -70,7 +67,7 @@ def check_store(
         absent_key_words=sum(len(absent_key_words(one.text.complete, one.text.key_words)) for one in usable),
         dropped_key_words=sum(len(_listed(one, 'dropped_key_words')) for one in usable),
         repeated=tuple(sorted(repeated.values(), key=lambda one: (-one.share, one.label, one.sentence))),
-        naming_others=_by_number(label for found in others.values() for label in found),
+        naming_others=by_number(label for found in others.values() for label in found),
         hallucinated=_hallucinated(records.values()),
         faulty=len(bad),
         worst=tuple(row for _, row in bad[:worst]),
@@ -94,7 +91,7 @@ def _coverage(pairs: Iterable[Pair], records: Mapping[Pair, PriorRecord]) -> tup
             pairs=len(found),
             key=sum(one is not None and bool(one.text.key) for one in found),
             complete=sum(one is not None and bool(one.text.complete) for one in found),
-            states=_by_number(one.state for one in found if one is not None),
+            states=by_number(one.state for one in found if one is not None),
             missing=found.count(None),
         )
         for label, found in sorted(by_label.items())
@@ -153,17 +150,11 @@ def _others(record: PriorRecord, mentions: ClassMentions, own: Sequence[str]) ->
 def _hallucinated(records: Iterable[PriorRecord]) -> dict[str, int]:
     """Count the videos in which the model saw a class that they are not labelled with; all their records say so."""
     seen = {(record.video, label) for record in records for label in _listed(record, 'hallucinated')}
-    return _by_number(label for _, label in seen)
+    return by_number(label for _, label in seen)
 
 
 def _sentences(record: PriorRecord) -> list[str]:
     return [*record.text.key, *filter(None, _SENTENCE_END.split(record.text.complete))]
-
-
-def _reasons(record: PriorRecord) -> list[str]:
-    """Return why something is missing, without what differs from record to record: quotations and numbers."""
-    found = [*record.faults.values()] if record.state == 'ok' else [f'{record.state}: {record.reason}']
-    return [_NUMBER.sub('N', _QUOTED.sub('"..."', reason)) for reason in found]
 
 
 def _listed(record: PriorRecord, name: str) -> Sequence[str]:
@@ -186,8 +177,3 @@ def _lengths(counts: Sequence[int]) -> Lengths | None:
     return Lengths(
         count=len(counts), least=min(counts), median=float(median(counts)), mean=fmean(counts), most=max(counts)
     )
-
-
-def _by_number(names: Iterable[str]) -> dict[str, int]:
-    """Count names, the most frequent first, then by the alphabet."""
-    return dict(sorted(Counter(names).items(), key=lambda item: (-item[1], item[0])))

@@ -8,22 +8,35 @@ from mmwtal.utils.words import content_words, split_words, words_of_name
 
 _REFUSAL = re.compile(
     r"""\b(?:
-        as\ an?\ (?:ai|(?:large\ |vision\ )?language\ model|assistant)
+        as\ an?\ (?:ai\b|(?:large\ |vision\ )?language\ model|assistant,)
         | i\ (?:can\ ?not|can['’]t|could\ not|am\ (?:not\ able|unable)|apologi[sz]e)
-        | i['’]m\ (?:sorry|unable|not\ able)
-        | (?:it\ is|it['’]s)\ (?:not\ possible|impossible)\ to
+        | i['’]m\ (?:sorry|unable|not\ able) | sorry,
+        | unable\ to\ (?:tell|see|say|determine|identify|describe)
+        | (?:it\ is|it['’]s)\ (?:not\ possible|impossible|difficult|hard)
+          \ to\ (?:tell|see|say|determine|identify|describe)
+        | (?:is|are)\ (?:unclear|uncertain)\b
+        | no(?:body|\ one)\ (?:is|does|do|performs?)\b
+        | (?:(?:is|are)\ not|isn['’]t|aren['’]t)\ perform(?:ed|ing)\b
+        | (?:does\ not|doesn['’]t)\ (?:occur|happen|take\ place)\b
         | (?:can\ ?not|can['’]t|could\ not)\ be\ (?:determined|identified|seen|described)
-        | (?:not|no\ action\ is|nothing\ is)\ visible | no\ (?:such\ )?(?:action|information)\b
+        | (?:not|no\ action\ is|nothing\ is)\ visible | (?:no|insufficient)\ (?:such\ )?(?:action|information)\b
     )""",
     re.IGNORECASE | re.VERBOSE,
 )
 _ABOUT_THE_VIDEO = re.compile(
     r"""\b(?:
-        (?:the|this)\ (?:short\ |whole\ )?(?:video|footage)\b
+        (?:the|this)\ (?:short\ |whole\ )?(?:video(?!\ (?:game|camera|screen))|footage)\b
         # A bicycle has a frame, hair a clip, a wall a picture: these count only where they are looked at.
-        | in\ (?:the|this)\ (?:short\ )?(?:clip|image|picture)\b | in\ (?:these|each|every|all)\ frames?\b
-        | (?:the|this|these)\ (?:clip|image|picture|frame|camera|scene)s?
+        | in\ (?:the|this)\ (?:short\ )?(?:clip|image|picture)\b
+        | in\ (?:these|each|every|all)\ (?:frame|image|picture|clip)s?\b
+        | (?:the|this|these)\ (?:(?:first|next|last|final|given|provided)\ )?
+          (?:clip|image|picture|frame|camera|scene|replay)s?(?:\ (?:given|provided))?
           \ (?:shows?|begins?|starts?|ends?|opens?|depicts?|captures?|follows?|zooms?|pans?|cuts?)\b
+        | (?:sequence|series)\ of\ (?:frames|images|pictures) | (?:throughout|during)\ (?:the|this)\ clip\b
+        | close-up\ (?:shot|view)\b | in\ (?:a\ )?slow\ motion\b | text\ overlay\b
+        | the\ viewers?\b | (?:i|we|you)\ (?:can\ )?see\b
+        # When it happens is nothing that a text may tell.
+        | (?:at|from|between|until)\ \d+(?:\.\d+)?\ ?(?:s|sec|seconds)\b
         | (?:is|are|can\ be)\ (?:seen|shown|depicted)\b
         | description\ of\ the\ action
     )""",

@@ -1,6 +1,6 @@
 """One picture of what a model was shown of a video and of what it said, for a person to judge."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +30,7 @@ def draw_prior(
     times: Sequence[float],
     frames: Sequence[np.ndarray],
     records: Sequence[PriorRecord],
+    asked: Sequence[float] | None = None,
 ) -> None:
     """Draw the frames of a video with their times, a time line with the spans that were named, and its records.
 
@@ -42,6 +43,7 @@ def draw_prior(
         times: Seconds of the frames.
         frames: Pictures, RGB, (H, W, 3), uint8, at least one.
         records: What is said of the video, a label each.
+        asked: Seconds of all frames that were asked about, where these are some of them.
 
     Raises:
         ValueError: If there is no frame, not one for each time, or no duration.
@@ -53,16 +55,18 @@ def draw_prior(
     colours = [_COLOURS[number % len(_COLOURS)] for number in range(len(records))]
     page = Page()
     page.text(_styled(shown(video), _TITLE))
-    noun = 'frame' if len(frames) == 1 else 'frames'
+    asked = times if asked is None else asked
+    number = str(len(frames)) if len(frames) == len(asked) else f'{len(frames)} of {len(asked)}'
+    noun = 'frame' if len(asked) == 1 else 'frames'
     labels = ', '.join(shown(record.label) for record in records) or 'no record'
-    page.text(_styled(f'{duration:.1f} s, {len(frames)} {noun} shown; {labels}', _NOTE))
+    page.text(_styled(f'{duration:.1f} s, {number} {noun} shown; {labels}', _NOTE))
     page.frames(frames, times, before=6)
     spans = [
         (shown(record.label), colour, found)
         for record, colour in zip(records, colours, strict=True)
         if (found := _spans(record))
     ]
-    page.bars(duration, times, spans, before=6)
+    page.bars(duration, asked, spans, before=6)
     for record, colour in zip(records, colours, strict=True):
         _add_record(page, record, Style(size=13, bold=True, colour=colour))
     for context in dict.fromkeys(str(record.details.get('context', '')) for record in records):
@@ -100,9 +104,11 @@ def _notes(record: PriorRecord) -> Iterator[str]:
         yield f'occurs {occurrences} {"time" if occurrences == 1 else "times"}'
     for start, end in _spans(record):
         yield f'{start:.1f} to {end:.1f} s'
-    reasked = record.details.get('reasked')
-    for again in reasked if isinstance(reasked, list) else ():
-        yield f'asked again: {again}'
+    for part in ('key', 'complete'):
+        question = record.details.get(part)
+        reasked = question.get('reasked') if isinstance(question, Mapping) else None
+        for again in reasked if isinstance(reasked, list) else ():
+            yield f'{part} asked again: {again}'
 
 
 def _spans(record: PriorRecord) -> list[tuple[float, float]]:

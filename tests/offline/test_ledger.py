@@ -145,3 +145,16 @@ def test_which_lines_count(tmp_path: Path) -> None:
     with pytest.raises(UserError) as error:
         latest(ledger, 'video')
     assert [f'two.jsonl, line {number}' in str(error.value) for number in (1, 2, 3)] == [True] * 3
+
+
+def test_a_folder_that_is_only_to_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger = Ledger(tmp_path)
+    with ledger.writer('one') as writer:
+        writer.append([{'a': 1}])
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, 'Read-only file system')
+
+    monkeypatch.setattr('mmwtal.offline.ledger.file_lock', refuse)
+    assert ledger.busy() == []
+    assert read(ledger) == [{'a': 1}]

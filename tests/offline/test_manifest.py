@@ -45,7 +45,7 @@ def test_another_job_is_told_what_differs(manifest: Manifest, change: dict, mess
         with pytest.raises(UserError) as error:
             check({**JOB, **change})
         assert message in str(error.value)
-        assert str(error.value).endswith('name another folder, or replace it (--overwrite)')
+        assert str(error.value).endswith('name another folder, or begin it anew (--overwrite)')
         assert 'x' * 100 not in str(error.value)
 
 

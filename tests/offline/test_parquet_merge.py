@@ -33,3 +33,11 @@ def test_no_records(tmp_path: Path) -> None:
     with pytest.raises(UserError, match='no records yet'):
         merge([], tmp_path / 'all.parquet')
     assert list(tmp_path.iterdir()) == []
+
+
+def test_half_characters_as_a_model_may_answer_them(tmp_path: Path) -> None:
+    record = {'video': 'a', 'reason': 'no \ud800', 'details': {'context': 'x \udfff é'}}
+    merge([record], tmp_path / 'all.parquet')
+    [row] = parquet.read_table(tmp_path / 'all.parquet').to_pylist()
+    assert row['reason'] == 'no \\ud800'
+    assert json.loads(row['details']) == record['details']

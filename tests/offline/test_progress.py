@@ -60,3 +60,16 @@ def test_notes_and_nowhere() -> None:
     silent.close()
     assert silent.counts == {'ok': 1}
     assert Progress(0).line() == '0/0 videos'
+
+
+class Closed(io.StringIO):
+    def write(self, text: str) -> int:
+        raise BrokenPipeError(32, 'Broken pipe')
+
+
+def test_nobody_who_listens_is_no_reason_to_stop() -> None:
+    progress = Progress(2, stream=Closed())
+    progress.note('waiting')
+    progress.done('ok')
+    progress.close()
+    assert progress.counts == {'ok': 1}

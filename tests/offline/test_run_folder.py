@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from mmwtal.offline.deaths import deaths_of
 from mmwtal.offline.folder import run_folder
 from mmwtal.offline.job import EngineDown, ItemFailed, State, VideoEntry
 from mmwtal.offline.ledger import Ledger
@@ -114,6 +115,18 @@ def test_deaths_are_remembered_and_forgiven_on_purpose(job: FakeJob) -> None:
     run(job, 'a', again=frozenset({'quarantined'}))
     assert job.log.count('a') == 3
     assert states(job) == {'a': 'ok'}
+
+
+def test_forgiven_deaths_stay_so_in_whatever_order_files_are_read(job: FakeJob) -> None:
+    with deaths_of(job.store, 'shard-1-of-2') as deaths:
+        for _ in range(3):
+            deaths.add('a', 'died')
+    with deaths_of(job.store, 'shard-0-of-1') as deaths:
+        deaths.forgive(['a', 'b'])
+    for writer in ('ray-1', 'shard-2-of-3'):
+        with deaths_of(job.store, writer) as deaths:
+            assert deaths.count('a') == 0
+            assert deaths.count('b') == 0
 
 
 def test_failed_videos_are_done_again_on_purpose(job: FakeJob) -> None:
@@ -342,3 +355,9 @@ def test_a_full_disk_stops_the_run_and_keeps_what_is_there(tmp_path: Path) -> No
     assert all(count == 2 for count in Counter(line['video'] for line in lines).values()), 'whole videos only'
     start(store, videos=60).communicate(timeout=60)
     assert len(lines_of(store)) == 120
+
+
+@pytest.mark.parametrize('patience', [-1.0, float('nan')])
+def test_patience_is_a_number_of_seconds(patience: float, job: FakeJob) -> None:
+    with pytest.raises(UserError, match='patience is a number of seconds'):
+        run(job, 'a', patience=patience)

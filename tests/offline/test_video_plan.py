@@ -11,7 +11,7 @@ import pytest
 
 from mmwtal.offline.job import ItemFailed
 from mmwtal.offline.manifest import PLAN_NAME
-from mmwtal.offline.plan import Plan, plan_videos, read_plan
+from mmwtal.offline.plan import UNFINISHED_NAME, Plan, plan_videos, read_plan
 from mmwtal.utils.errors import UserError
 
 
@@ -106,6 +106,21 @@ def test_wanted_videos(root: Path) -> None:
         planned(root / 'nowhere', None, probe)
 
 
+def test_a_wanted_video_may_be_hidden(root: Path) -> None:
+    plan = planned(root, ['.hidden', 'a'], probe)
+    assert [entry.video for entry in plan.entries] == ['.hidden', 'a']
+
+
+def test_a_file_that_goes_while_the_plan_is_made(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(path: Path) -> str:
+        raise FileNotFoundError(2, 'No such file', str(path))
+
+    monkeypatch.setattr('mmwtal.offline.plan.content_digest', gone)
+    plan = planned(root, ['same', 'other name'], probe)
+    assert [entry.video for entry in plan.entries] == ['same', 'other name']
+    assert plan.duplicates == ()
+
+
 def test_two_files_for_a_video(root: Path) -> None:
     (root / 'deep' / 'a.avi').write_text('1')
     with pytest.raises(UserError, match=r'a has 2 files, a\.mp4, deep/a\.avi'):
@@ -149,13 +164,36 @@ def test_a_plan_grows_and_looks_only_at_what_is_new(root: Path) -> None:
     (root / 'late.mp4').write_text('8')
     (root / 'deep' / 'er' / 'b.MKV').write_text('20')
     (root / 'bad.mov').write_text('6.5')
-    second = planned(root, ['v.2'], probe, known=first)
+    second = planned(root, ['v.2', 'a', 'b', 'bad', 'late'], probe, known=first)
     assert {entry.video: entry.duration for entry in second.entries} == {
         **{'a': 1.0, 'b': 20.0, 'bad': 6.5},
         **{'late': 8.0, 'v.2': 4.0},
     }
     assert probed(root, 'a.mp4') == 1
     assert second.missing == ()
+    # What nobody wants any more is not missing.
+    (root / 'a.mp4').unlink()
+    third = planned(root, ['v.2'], probe, known=second)
+    assert ([entry.video for entry in third.entries], third.missing) == (['v.2'], ())
+
+
+def test_an_interrupted_plan_is_taken_up(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (root / 'stop.mp4').write_text('what no number is')
+    wanted = ['a', 'bad', 'stop', 'v.2']
+    kept: list[Plan] = []
+    with pytest.raises(ValueError, match='could not convert'):
+        planned(root, wanted, probe, keep=kept.append)
+    [plan] = kept
+    assert [entry.video for entry in plan.entries] == ['a', 'bad']
+    plan.write(tmp_path, name=UNFINISHED_NAME)
+    assert read_plan(tmp_path, name=UNFINISHED_NAME) == plan
+    (root / 'stop.mp4').write_text('9')
+    monkeypatch.setattr('mmwtal.offline.plan._KEEP_SECONDS', 0.0)
+    kept.clear()
+    whole = planned(root, wanted, probe, known=plan, keep=kept.append)
+    assert [entry.video for entry in whole.entries] == wanted
+    assert [len(one.entries) for one in kept] == [2, 3, 4], 'also when it is killed'
+    assert probed(root, 'a.mp4') == 1
 
 
 def test_damaged_plans_are_refused(root: Path, tmp_path: Path) -> None:

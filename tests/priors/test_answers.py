@@ -117,7 +117,7 @@ def test_the_model_first_says_what_it_is_about():
         ({'motion': 'A bell\a rings in the dark room.'}, 'must be a sentence'),
         ({'verbs': []}, '"actions.high jump.verbs" needs 1 entries at least, found 0'),
         ({'verbs': ['a'] * 6}, '"actions.high jump.verbs" may have 5 entries at most'),
-        ({'verbs': ['x!']}, '"actions.high jump.verbs.0" must be one or two words'),
+        ({'verbs': ['x!']}, '"actions.high jump.verbs.0" must be one to three words'),
         ({'visible': 'yes'}, '"actions.high jump" needs "visible", true or false'),
         ({'visible': False}, '"actions.high jump.occurrences" was not asked for'),
         ({'spans': []}, '"actions.high jump.spans" was not asked for'),

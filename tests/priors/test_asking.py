@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+from mmengine.config import Config
 
 from mmwtal.offline.job import EngineDown, ItemFailed, VideoEntry
 from mmwtal.priors.asking import ask_video, asked_as
@@ -177,6 +178,7 @@ def test_frames_are_halved_twice_and_stay_halved(ask):
     large = RequestTooLarge('context too long')
     (record,), requests = ask(Script(key=[large, large, key(seen('high jump'))], complete=[COMPLETE]))
     assert [len(request.clip.frames) for request in requests] == [8, 4, 2, 2, 2]
+    assert [request.reduced for request in requests] == [False, True, True, True, True]
     assert record.state == 'ok'
     assert len(record.details['key']['frames']) == 2
     (record,), requests = ask(Script(key=[large]), parts=('key',))
@@ -319,3 +321,9 @@ def test_what_is_made_up_costs_no_second_question(ask):
     (record,), requests = ask(Script(key=[key_list(made_up)]), label_prior='classes', parts=('key',))
     assert len(requests) == 1
     assert (record.state, record.details['hallucinated']) == ('refused', ['LongJump'])
+
+
+def test_the_configs_state_the_defaults(repo_root):
+    """What is written in a config, and in the documentation, is what a config that says nothing of it gets."""
+    stated = Config.fromfile(repo_root / 'configs' / '_base_' / 'jobs' / 'priors.py').job.dialogue
+    assert {name: value for name, value in stated.items() if name != 'type'}.items() <= vars(Dialogue()).items()

@@ -3,19 +3,23 @@
 import io
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from mmwtal.apis.prior_jobs import begin_plan
+from mmwtal.apis.prior_jobs import begin_plan, draw_video, need_plan
 from mmwtal.datasets.synthetic import write_synthetic
 from mmwtal.datasets.synthetic_film import FILMS_NAME, make_films
 from mmwtal.datasets.synthetic_video import SyntheticConfig
 from mmwtal.formats.annotations import read_annotations
 from mmwtal.offline.folder import run_folder
+from mmwtal.offline.manifest import PLAN_NAME
+from mmwtal.offline.plan import find_plan, plan_videos
 from mmwtal.priors.dialogue import Dialogue
 from mmwtal.priors.engines.base import RequestFailed
 from mmwtal.priors.generation import PriorGeneration
+from mmwtal.priors.schema import PriorRecord, PriorText
 from mmwtal.priors.store import PriorStore
 from mmwtal.utils.errors import UserError
 from mmwtal.utils.words import words_of_name
@@ -51,7 +55,7 @@ def make(films, tmp_path, scripted_engine):
     """Returns a function that makes a job, which answers as told, and its store."""
 
     def job(answer, root: Path = films):
-        dialogue = Dialogue(max_frames=2, short_side=48)
+        dialogue = Dialogue(max_frames=2, short_side=48, one_pass_seconds=180)
         store = tmp_path / 'store'
         return PriorGeneration(
             engine=scripted_engine(answer), dialogue=dialogue, data_root=root, store=store, decoders=1
@@ -157,7 +161,7 @@ def test_another_dialogue_never_mixes_into_a_store(make, films):
     job, store = make(usual)
     run(job, store, films)
     other, _ = make(usual)
-    other.dialogue = Dialogue(max_frames=3, short_side=48)
+    other.dialogue = Dialogue(max_frames=3, short_side=48, one_pass_seconds=180)
     with pytest.raises(UserError, match=r'of another job \(dialogue\.max_frames: 2 there, 3 here\)'):
         begin_plan(other, store, films / FILMS_NAME, workers=1)
 
@@ -178,3 +182,145 @@ def test_settings_out_of_range_are_refused(films, tmp_path, scripted_engine, nam
     options = {'engine': scripted_engine(str), 'dialogue': Dialogue(), 'data_root': films, 'store': tmp_path}
     with pytest.raises(UserError, match=name):
         PriorGeneration(**options, **{name: value})
+
+
+def test_a_file_that_was_replaced_after_the_plan_is_not_asked_about(make, films, tmp_path):
+    root = tmp_path / 'copy'
+    shutil.copytree(films, root)
+    job, store = make(usual, root=root)
+    plan = begin_plan(job, store, root / FILMS_NAME, workers=1)
+    changed, other = plan.entries[:2]
+    shutil.copyfile(other.path, changed.path)
+    assert run_folder(job, plan, store).counts == {'ok': 3, 'failed': 1}
+    [reason] = {r.reason for (name, _), r in PriorStore(store).read().items() if name == changed.video}
+    assert 'when it was planned: plan again, then retry' in reason
+    # What it says helps.
+    job, _ = make(usual, root=root)
+    assert run(job, store, root, again=frozenset({'failed'})).counts == {'ok': 1}
+
+
+def test_a_disk_of_videos_that_is_gone_charges_none(make, films, tmp_path):
+    root, gone = tmp_path / 'copy', tmp_path / 'gone'
+    shutil.copytree(films, root)
+    videos = root / FILMS_NAME
+
+    def unplug(request):
+        if videos.exists():
+            videos.rename(gone)
+        return usual(request)
+
+    job, store = make(unplug, root=root)
+    plan = begin_plan(job, store, videos, workers=1)
+    job.concurrency = 1
+    with pytest.raises(UserError, match=r'the folder of videos .* is not there; 3 videos are left, none was charged'):
+        run_folder(job, plan, store, patience=0.1)
+    assert {record.state for record in PriorStore(store).read().values()} == {'ok'}
+    with pytest.raises(UserError, match=r'is not there: name it, as this machine knows it, by --videos'):
+        need_plan(store)
+    with pytest.raises(UserError, match='is not there'):
+        need_plan(store, tmp_path / 'nowhere')
+    job, _ = make(usual, root=root)
+    assert run_folder(job, need_plan(store, gone), store).counts == {'ok': 3}
+
+
+def test_no_mistake_in_a_plan_costs_the_texts_that_are_there(make, films, tmp_path):
+    job, store = make(usual)
+    run(job, store, films)
+    texts = PriorStore(store).read()
+    other, _ = make(usual)
+    other.dialogue = Dialogue(max_frames=3, short_side=48)
+    with pytest.raises(UserError, match='none of the 4 videos found'):
+        begin_plan(other, store, films / 'features', workers=1, overwrite=True)
+    assert PriorStore(store).read() == texts
+    # A store of the same job is none of another one.
+    begin_plan(job, store, films / FILMS_NAME, workers=1, overwrite=True)
+    assert PriorStore(store).read() == texts
+    begin_plan(other, store, films / FILMS_NAME, workers=1, overwrite=True)
+    assert PriorStore(store).read() == {}
+    # Nor does one that fails begin a store.
+    empty = tmp_path / 'empty'
+    with pytest.raises(UserError, match='none of the 4 videos found'):
+        begin_plan(job, empty, films / 'features', workers=1)
+    assert not empty.exists()
+    with pytest.raises(UserError, match='is no folder'):
+        begin_plan(job, films / 'annotations.json', films / FILMS_NAME, workers=1)
+
+
+def test_a_damaged_plan_can_be_made_again_as_it_says(make, films):
+    job, store = make(usual)
+    run(job, store, films)
+    (store / PLAN_NAME).write_text('{}')
+    with pytest.raises(UserError, match='remove it and make it again'):
+        begin_plan(job, store, films / FILMS_NAME, workers=1)
+    (store / PLAN_NAME).unlink()
+    assert run(job, store, films).before == 4
+
+
+def test_labels_that_change_between_runs(make, films, tmp_path):
+    root = tmp_path / 'copy'
+    shutil.copytree(films, root)
+    path = root / 'annotations.json'
+    job, store = make(usual, root=root)
+    run(job, store, root)
+    content = json.loads(path.read_text())
+    first, second = list(training(root))[:2]
+    # Of one a label more, of the other one less: the first is asked about what is new, the second not at all.
+    for video, labels in ((first, ['HighJump', 'GolfSwing', 'TennisSwing']), (second, training(root)[second][:1])):
+        content['database'][video].update(annotations=[], labels=labels)
+    content.setdefault('classes', list(job.classes))
+    path.write_text(json.dumps(content))
+    job, _ = make(usual, root=root)
+    new = set(training(root)[first]) - {label for video, label in PriorStore(store).read() if video == first}
+    assert new
+    assert run(job, store, root).counts == {'ok': 1}
+    asked = [request.prompt for request in job.engine.requests if 'actions' in request.schema['properties']]
+    assert len(asked) == 1
+    assert all(f'- {words_of_name(label)}\n' in asked[0] for label in new)
+    # A class more is another job, and said to be.
+    content['classes'].append('Zorbing')
+    path.write_text(json.dumps(content))
+    job, _ = make(usual, root=root)
+    with pytest.raises(UserError, match=r'classes: .*there.*"Zorbing"\] here'):
+        run(job, store, root)
+
+
+def test_of_a_long_video_as_many_frames_are_drawn_as_one_looks_at(make, films, tmp_path, monkeypatch):
+    job, store = make(usual)
+    plan = begin_plan(job, store, films / FILMS_NAME, workers=1)
+    asked = [number / 100 for number in range(4000)]
+    details = {'key': {'frames': [*asked, 'x', None, -1.0]}, 'complete': {'frames': 3}}
+    video = plan.entries[0].video
+    text = PriorText(key=('The arms swing.',))
+    with PriorStore(store).writer('one') as writer:
+        writer.append(PriorRecord(video=video, label='Run', text=text, source='m', details=details))
+    drawn = {}
+    monkeypatch.setattr('mmwtal.visualization.prior_picture.draw_prior', lambda path, **options: drawn.update(options))
+    draw_video(store, video, tmp_path / 'shown.png')
+    assert drawn['asked'] == asked
+    assert len(drawn['frames']) == len(drawn['times']) == 96
+    assert drawn['times'][0] < 0.5
+    assert drawn['times'][-1] > 39.5
+    assert drawn['times'] == sorted(drawn['times'])
+
+
+def test_a_plan_that_was_interrupted_goes_on(make, films, monkeypatch):
+    job, store = make(usual)
+    known = []
+
+    def interrupted(root, wanted, probe, *, known, keep, **options):
+        plan = plan_videos(root, wanted, probe, **options)
+        keep(replace(plan, entries=plan.entries[:2]))
+        raise KeyboardInterrupt
+
+    def watched(root, wanted, probe, **options):
+        known.append(options['known'])
+        return plan_videos(root, wanted, probe, **options)
+
+    monkeypatch.setattr('mmwtal.apis.prior_jobs.plan_videos', interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        begin_plan(job, store, films / FILMS_NAME, workers=1)
+    assert find_plan(store) is None
+    monkeypatch.setattr('mmwtal.apis.prior_jobs.plan_videos', watched)
+    assert len(begin_plan(job, store, films / FILMS_NAME, workers=1).entries) == 4
+    assert [len(plan.entries) for plan in known] == [2]
+    assert sorted(path.name for path in store.iterdir()) == ['manifest.json', PLAN_NAME]

@@ -21,7 +21,7 @@ GOOD_SENTENCES = [
 BAD_SENTENCES = [
     'the athlete runs up to the bar.',
     'The athlete runs up to the bar',
-    'Too few words.',
+    'Two words.',
     'The athlete "runs" up to the bar.',
     'The athlete runs\\up to the bar.',
     'The athlete runs up.\nThen he jumps.',
@@ -40,7 +40,7 @@ BAD_WORDS = [
     '',
     ' throw',
     'throw ',
-    'throws the discus',
+    'throws the discus far',
     'throw2',
     'a' * 16,
     'throw\n',

@@ -167,3 +167,18 @@ def test_a_full_disk_is_an_error(store: PriorStore, monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr('mmwtal.offline.ledger.os.write', lambda descriptor, line: len(line) - 1)
         with pytest.raises(OSError, match='disk full'):
             writer.append(record('a'))
+
+
+def test_a_whole_text_never_goes_back_behind_a_half_of_it(tmp_path: Path) -> None:
+    # Runs of other shards have writers of other names: the one that came later may be read first.
+    store = PriorStore(tmp_path)
+    store.begin(JOB)
+    half = PriorRecord(video='v', label='run', text=PriorText(key=('sprints',)), source='m', faults={'complete': 'no'})
+    whole = PriorRecord(video='v', label='run', text=PriorText(key=('leaps',), complete='She leaps.'), source='m')
+    with store.writer('shard-1-of-2') as first, store.writer('shard-0-of-1') as later:
+        first.append(half)
+        later.append(whole)
+    assert store.read() == {('v', 'run'): whole}
+    with store.writer('shard-0-of-1') as again:
+        again.append(half)
+    assert store.read() == {('v', 'run'): whole}

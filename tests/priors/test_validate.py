@@ -163,6 +163,11 @@ def test_how_classes_are_named():
     assert named('They play cricket after a game of cricket.', ()) == ['Cricket']
     assert named('He performs a snatch, then does diving.', ()) == ['Snatch', 'Diving']
     assert named('He performs a dive.', ()) == []
+    # The kind of a thing.
+    assert named('She takes a pair of diving goggles and a bottle of snatch oil.', ()) == []
+    # What a mark divides is no name; what a hyphen joins is one.
+    assert named('The fence is high, jump over it.', ()) == []
+    assert named('She clears the high-jump.', ()) == ['HighJump']
     # A part of the name of a class that the video has.
     assert named('He does diving.', ['CliffDiving']) == []
     assert named('He does cliff diving.', ['Diving']) == ['CliffDiving']
@@ -193,6 +198,18 @@ def test_mentions_do_not_depend_on_case_and_articles(words):
         'A man is seen running along.',
         'The camera follows a runner.',
         'The frames show a man at the bar.',
+        'The frames provided show a man at the bar.',
+        'Nobody performs a jump here.',
+        'The person is not performing the jump.',
+        'The action does not occur here.',
+        'It is unclear what the person does.',
+        'It is difficult to tell what happens.',
+        'There is insufficient information to describe it.',
+        'Throughout the clip a man runs along.',
+        'The viewer looks at a man who lifts a bar.',
+        'We see a man who jumps over a bar.',
+        'At 12.5 seconds the man leaves the ground.',
+        'The replay shows the take-off in slow motion.',
     ],
 )
 def test_refusals_and_boilerplate(sentence):
@@ -209,10 +226,20 @@ def test_refusals_and_boilerplate(sentence):
         'She pushes the clip into her hair.',
         'He holds the camera in front of his eye.',
         'The image of a bird appears on her nail.',
+        'He uses the crack as an aid to pull himself up.',
+        'Another man acts as an assistant and holds the rope.',
+        'The player turns the video game controller.',
+        'He holds the bar above his head for 3 seconds.',
+        'It is impossible to lift the stone with one hand.',
     ],
 )
 def test_things_that_are_not_the_video(sentence):
     assert wording_problem(sentence) is None
+
+
+def test_short_sentences_and_names_of_three_words_are_right():
+    assert described(result=['She lands softly.'], key_words=['lands', 'falls']).answer is not None
+    assert check({**SEEN, 'objects': ['high jump bar']}, context='A windy bay.').problems == []
 
 
 def test_a_name_is_no_description():

@@ -110,3 +110,41 @@ def test_the_config_check_knows_texts_and_encoders(tmp_path: Path) -> None:
         Exception, match="no text encoder is registered as 'StaticVector'; did you mean 'StaticVectors'"
     ):
         prepare_config(path)
+
+
+def test_what_is_read_is_never_replaced(run, texts: Path, data_root) -> None:
+    data_root.write()
+    store = data_root.path / 'priors'
+    assert run('import', texts, '--data-root', data_root.path)[0] == 0
+    for path in (*sorted(store.iterdir()), data_root.path / 'annotations.json'):
+        if path.suffix in ('.json', '.jsonl'):
+            before = path.read_bytes()
+            for words in (('merge', path), ('check', '--json', path)):
+                code, said = run(*words, '--data-root', data_root.path)
+                assert (code, 'is never replaced' in said) == (2, True), path
+            assert path.read_bytes() == before
+    code, said = run('show', 'run_a', '--picture', data_root.path / 'run_a.mp4', '--data-root', data_root.path)
+    assert (code, 'ends in .png' in said) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ('words', 'message'),
+    [
+        (('--workers', '2'), '--workers is of Ray'),
+        (('--ray', 'auto', '--shard', '1'), 'leave out --num-shards and --shard'),
+    ],
+)
+def test_options_that_would_do_nothing(run, texts: Path, tmp_path: Path, words, message) -> None:
+    assert run('import', texts, '--out', tmp_path / 'store')[0] == 0
+    code, said = run('run', 'absent.py', '--out', tmp_path / 'store', *words)
+    assert code == 2
+    assert message in said
+
+
+def test_a_file_is_written_into_a_folder_that_is_there(run, texts: Path, tmp_path: Path) -> None:
+    assert run('import', texts, '--out', tmp_path / 'store')[0] == 0
+    for words in (('merge', tmp_path / 'no' / 'x'), ('check', '--json', tmp_path / 'no' / 'x')):
+        assert run(*words, '--out', tmp_path / 'store') == (
+            2,
+            f'error: the folder of {tmp_path / "no" / "x"} does not exist: make it, or name another file\n',
+        )

@@ -13,6 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mmwtal.priors.asked_records import costs
+from mmwtal.priors.conversation import Outcome
 from mmwtal.priors.schema import PriorRecord, PriorText
 from mmwtal.visualization import page as page_module
 from mmwtal.visualization.page import INNER
@@ -20,6 +22,10 @@ from mmwtal.visualization.prior_picture import draw_prior
 from mmwtal.visualization.text_flow import Style, flow, text_width
 
 COMPLETE = 'The athlete sprints in, arches backwards over the crossbar and lands softly.'
+
+
+# As the dialogue makes them.
+KEY_COSTS = costs([Outcome(answer=None, times=(1.0,), reasked=('a span was outside',))])
 
 
 def record(label: str = 'HighJump', **fields: object) -> PriorRecord:
@@ -60,7 +66,7 @@ def test_all_that_is_said_is_written(tmp_path, written):
         'PoleVault',
         text=PriorText(key=('vaults',)),
         faults={'complete': 'cut off at 512 tokens'},
-        details={'visible': False, 'occurrences': 1, 'spans': [[1.0, 2.5]], 'reasked': ['a span was outside']},
+        details={'visible': False, 'occurrences': 1, 'spans': [[1.0, 2.5]], 'key': KEY_COSTS},
     )
     whole = record(details={'spans': [[2.0, 4.0], [6.5, 8.0]], 'occurrences': 2, 'context': 'A red track.'})
     picture = draw(tmp_path / 'p.png', records=[whole, refused, half])
@@ -72,6 +78,8 @@ def test_all_that_is_said_is_written(tmp_path, written):
     for part in ('refused', 'no motion is named', 'No complete:', 'cut off at 512 tokens', 'by tiny'):
         assert part in text
     for part in ('occurs 2 times, 2.0 to 4.0 s, 6.5 to 8.0 s', 'the model does not see this action', 'A red track.'):
+        assert part in text
+    for part in ('key asked again: a span was outside',):
         assert part in text
     for time in ('0.8 s', '2.5 s', '9.2 s'):
         assert time in text
@@ -157,7 +165,7 @@ def test_nothing_overlaps_and_nothing_leaves_the_page(tmp_path, written):
     [
         {'spans': 'all'},
         {'spans': [[1], 'ab', [None, 2], [3, 4]]},
-        {'reasked': 'x', 'context': {'a': 1}},
+        {'key': {'reasked': 'x'}, 'complete': 'y', 'context': {'a': 1}},
         {'spans': None},
     ],
 )
@@ -209,3 +217,8 @@ def test_what_cannot_be_drawn_is_refused(tmp_path):
         draw(tmp_path / 'p.png', 6, frames=frames(2))
     with pytest.raises(ValueError, match='of 0 s'):
         draw(tmp_path / 'p.png', duration=0.0)
+
+
+def test_some_of_many_frames_are_said_to_be_some(tmp_path, written):
+    draw(tmp_path / 'p.png', asked=[number / 10 for number in range(100)])
+    assert '10.0 s, 6 of 100 frames shown; HighJump' in ' '.join(piece for piece, *_ in written)

@@ -30,6 +30,7 @@ class Request:
         max_tokens: Tokens of the longest reply.
         temperature: 0 for the likeliest reply.
         seed: Seed of sampling.
+        reduced: Whether the clip has fewer frames than at first, since with them the request was too large.
     """
 
     system: str
@@ -39,6 +40,7 @@ class Request:
     max_tokens: int
     temperature: float
     seed: int
+    reduced: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,15 +1,14 @@
 """Any server that speaks as OpenAI's chat completions do: vLLM, SGLang, LMDeploy."""
 
 import asyncio
-import ipaddress
 import json
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from random import Random
 from typing import Any, get_args
-from urllib.parse import urlsplit
 
 from mmwtal.offline.job import EngineDown
+from mmwtal.priors.engines.addresses import on_this_machine, without_password
 from mmwtal.priors.engines.base import BaseEngine, Reply, Request, RequestFailed
 from mmwtal.priors.engines.media import Media
 from mmwtal.priors.engines.server_replies import Unavailable, read_models, read_reply, refusal
@@ -38,7 +37,8 @@ class OpenAICompatible(BaseEngine):
         revision: Branch, tag or commit of the weights that the server was started with; it is recorded, not checked.
         media: ``frames`` sends time stamps and JPEGs in turns, which every server of a model that takes several images
             understands as it is. ``video`` sends the file where the clip is the whole video and the file is not too
-            large, and frames otherwise; the server then chooses the frames.
+            large, and frames otherwise, also where the file exceeds the context. Of a file the server chooses the
+            frames, whatever times the record names.
         largest_video: MiB of the largest file that is sent.
         concurrency: How many requests are under way at the same time.
         timeout: Seconds that a reply may take.
@@ -68,9 +68,11 @@ class OpenAICompatible(BaseEngine):
     ) -> None:
         if media not in get_args(Media):
             raise UserError(f'media of OpenAICompatible must be one of {get_args(Media)}, found {media!r}')
-        if urlsplit(base_url).scheme not in ('http', 'https') or not urlsplit(base_url).hostname:
+        where = without_password(base_url)
+        if where is None:
             raise UserError(
-                f'base_url of OpenAICompatible must be an address such as http://127.0.0.1:8000/v1, found {base_url!r}'
+                'base_url of OpenAICompatible must be an address such as http://127.0.0.1:8000/v1, found '
+                f'{base_url.rpartition("@")[2]!r}'
             )
         if concurrency < 1 or retries < 0 or min(timeout, longest_wait, largest_video) <= 0:
             raise UserError(
@@ -80,6 +82,7 @@ class OpenAICompatible(BaseEngine):
         self.name = model
         self.concurrency = concurrency
         self._base_url = base_url
+        self._where = where
         self._api_key_env = api_key_env
         self._revision = revision
         self._media = media
@@ -117,17 +120,17 @@ class OpenAICompatible(BaseEngine):
             timeout=self._timeout,
             http_client=openai.DefaultAsyncHttpxClient(
                 # A proxy of the environment is not for a server on this machine.
-                trust_env=not _on_this_machine(self._base_url),
+                trust_env=not on_this_machine(self._base_url),
             ),
         )
         try:
             # Once: who opens an engine knows how long it is worth waiting for a server.
             offered = await self._models()
         except Unavailable as error:
-            raise EngineDown(f'{self._base_url}: {error}') from error
+            raise EngineDown(f'{self._where}: {error}') from error
         if self.name not in offered:
             raise UserError(
-                f'the server at {self._base_url} does not offer the model {self.name}, but {", ".join(offered)}: name '
+                f'the server at {self._where} does not offer the model {self.name}, but {", ".join(offered)}: name '
                 'one of these as model, or start it with --served-model-name'
             )
 
@@ -195,13 +198,13 @@ class OpenAICompatible(BaseEngine):
         return True
 
     def _down(self, error: Unavailable) -> EngineDown:
-        return EngineDown(f'{self._base_url}: {error}, {self._retries + 1} tries')
+        return EngineDown(f'{self._where}: {error}, {self._retries + 1} tries')
 
     async def _models(self) -> list[str]:
         listed = await self._called(
             lambda: self._client.get('/models', cast_to=bytes), timeout=min(_GREETING, self._timeout)
         )
-        return read_models(listed, self._base_url)
+        return read_models(listed, self._where)
 
     async def _reply(self, body: bytes) -> Reply:
         return read_reply(await self._called(lambda: self._sent(body), timeout=self._timeout))
@@ -242,15 +245,16 @@ class OpenAICompatible(BaseEngine):
             raise Unavailable(f'no connection ({error.__cause__ or error})') from error
         except openai.APIStatusError as error:
             response = error.response
-            raise refusal(
-                response.status_code, response.headers, response.text, where=self._base_url, model=self.name
-            ) from error
+            # Gateways quote the key that they refuse, and reasons are recorded.
+            text = response.text if self._api_key_env is None else response.text.replace(self._key(), '(the key)')
+            raise refusal(response.status_code, response.headers, text, where=self._where, model=self.name) from error
 
     async def _payload(self, request: Request) -> bytes:
         shown: Sequence[bytes] = ()
         clip = request.clip
         if clip is not None:
-            whole = self._media == 'video' and clip.start <= 0 and clip.end >= clip.duration
+            # A file that was too large once is too large again; fewer frames may do.
+            whole = self._media == 'video' and not request.reduced and clip.start <= 0 and clip.end >= clip.duration
             try:
                 if whole and clip.path.stat().st_size <= self._largest_video * 2**20:
                     shown = await asyncio.to_thread(shown_video, clip.path)
@@ -263,21 +267,15 @@ class OpenAICompatible(BaseEngine):
     def _key(self) -> str:
         if self._api_key_env is None:
             return 'none'
-        key = os.environ.get(self._api_key_env)
+        key = os.environ.get(self._api_key_env, '').strip()
         if not key:
             raise UserError(
-                f'the environment variable {self._api_key_env}, which holds the key for {self._base_url} '
+                f'the environment variable {self._api_key_env}, which holds the key for {self._where} '
                 '(api_key_env), is not set'
             )
+        if not all('!' <= sign <= '~' for sign in key):
+            # What the network says of such a key quotes it.
+            raise UserError(
+                f'the environment variable {self._api_key_env} holds no key: it has blanks or signs that no key has'
+            )
         return key
-
-
-def _on_this_machine(url: str) -> bool:
-    host = urlsplit(url).hostname or ''
-    if host == 'localhost' or host.endswith('.localhost'):
-        return True
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return address.is_loopback or address.is_unspecified

@@ -133,11 +133,16 @@ _ENV = Slot(
     },
 )
 
+_OF_A_RUN = ('data_root', 'store')
 _OF_A_LOOP = frozenset({'runner', 'dataloader', 'evaluator'})
 _EVALUATOR = Slot(ours.EVALUATOR, default=Evaluator, inside={'metrics': _METRICS})
 _SLOTS: Mapping[str, Slot] = {
     'model': Slot(ours.MODELS),
-    'job': Slot(ours.OFFLINE_JOBS, given=frozenset({'data_root', 'store'})),
+    'job': Slot(
+        ours.OFFLINE_JOBS,
+        given=frozenset(_OF_A_RUN),
+        refused=dict.fromkeys(_OF_A_RUN, 'the command line states it, so that a config suits every data root'),
+    ),
     'data_preprocessor': Slot(ours.MODELS),
     'train_dataloader': _DATALOADER,
     'val_dataloader': _DATALOADER,

@@ -102,8 +102,10 @@ def test_a_whole_video_is_sent_as_its_file(server, tmp_path):
     object.__setattr__(part, 'end', 5.0)
     run(server, request(clip=whole), request(clip=part), media='video')
     run(server, request(clip=whole), media='video', largest_video=0.009)
+    run(server, request(clip=whole, reduced=True), media='video')
     sent = [[entry['type'] for entry in body['messages'][1]['content']] for body in server.asked]
-    assert sent == [['video_url', 'text'], ['text', 'image_url'] * 2 + ['text'], ['text', 'image_url'] * 4 + ['text']]
+    four = ['text', 'image_url'] * 4 + ['text']
+    assert sent == [['video_url', 'text'], ['text', 'image_url'] * 2 + ['text'], four, four]
     url = server.asked[0]['messages'][1]['content'][0]['video_url']['url']
     assert url.startswith('data:video/mp4;base64,')
     assert base64.b64decode(url.partition(',')[2]) == path.read_bytes()
@@ -292,6 +294,37 @@ def test_a_key(server, monkeypatch):
     assert 'secret' not in json.dumps(engine.identity)
 
 
+@pytest.mark.parametrize('key', ['sec ret', 'sec\nret', 'séc', 'sec\x7f'])
+def test_a_key_that_no_request_can_carry_is_not_said(server, monkeypatch, key):
+    monkeypatch.setenv('TINY_KEY', key)
+    with pytest.raises(UserError, match='TINY_KEY holds no key') as caught:
+        run(server, api_key_env='TINY_KEY')
+    assert key[:3] not in str(caught.value)
+    # A file that a key was read from often ends in a line break.
+    server.key = 'secret'
+    monkeypatch.setenv('TINY_KEY', ' secret\n')
+    assert run(server, request(), api_key_env='TINY_KEY')[0].complete
+
+
+def test_a_key_that_a_server_quotes_is_not_said(server, monkeypatch):
+    monkeypatch.setenv('TINY_KEY', 'sec-ret')
+    for status, error in ((400, RequestFailed), (401, UserError)):
+        server.script = [Fault(status=status, body='{"detail": "the key sec-ret has no credit"}')]
+        with pytest.raises(error, match='has no credit') as caught:
+            run(server, request(), api_key_env='TINY_KEY')
+        assert 'sec-ret' not in str(caught.value)
+
+
+def test_a_password_in_the_address_is_not_said(server):
+    address = server.url.replace('://', '://user:secret@')
+    server.models_script = [Fault(status=403), Fault(status=500), Fault(body='{}')]
+    for error in (UserError, EngineDown, UserError):
+        with pytest.raises(error, match=r'http://127\.0\.0\.1') as caught:
+            run(server, base_url=address)
+        assert 'secret' not in str(caught.value)
+    assert run(server, request(), base_url=address)[0].complete
+
+
 def test_the_identity_has_no_address(server):
     identity = engine_for(server, revision='abc', extra_body={'top_k': 1}).identity
     assert identity == {
@@ -392,6 +425,9 @@ def test_a_proxy_is_not_asked_for_this_machine(server, monkeypatch):
         {'media': 'audio'},
         {'base_url': '127.0.0.1:8000'},
         {'base_url': 'http://'},
+        {'base_url': 'http://[::1/v1'},
+        {'base_url': 'http://127.0.0.1:99999/v1'},
+        {'base_url': 'http://user:secret@127.0.0.1:port/v1'},
         {'concurrency': 0},
         {'retries': -1},
         {'timeout': 0},

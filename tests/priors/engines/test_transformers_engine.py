@@ -13,6 +13,7 @@ from mmwtal.offline.pool import WorkerDied
 from mmwtal.priors.engines.base import RequestFailed, RequestTooLarge
 from mmwtal.priors.engines.loaded_model import LoadedModel
 from mmwtal.priors.engines.transformers_engine import Transformers
+from mmwtal.priors.patterns import SENTENCE
 from mmwtal.registry import MLLM_ENGINES
 from mmwtal.utils.errors import UserError
 
@@ -62,7 +63,9 @@ def test_a_model_whose_process_dies(tiny_mllm):
                 worker._process.join()
             # Nothing was at work: no request is to blame, and the next has a process of its own.
             assert await engine.ask(request(schema=SHORT)) == reply
-            asked = asyncio.create_task(engine.ask(request(max_tokens=4096)))
+            steps = {'type': 'array', 'items': {'type': 'string', 'pattern': SENTENCE}, 'minItems': 60, 'maxItems': 60}
+            # So long a reply that it is under way when its process ends.
+            asked = asyncio.create_task(engine.ask(request(max_tokens=6000, schema=steps)))
             await asyncio.sleep(0.3)
             for worker in engine._pool._workers:
                 worker._process.kill()

@@ -78,10 +78,10 @@ class Pretrained:
             UserError: If it cannot be loaded or its weights lack some of its tensors.
         """
         if not pretrained:
-            warn_of_random_weights(self.owner, seed)
+            warn_of_random_weights(self.owner, seed, remedy='set pretrained=True')
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(seed)
-                return factory.from_config(self.config), RANDOM
+                return factory.from_config(self.config, dtype=torch.float32), RANDOM
         with self._quiet():
             # Reported by us, as the missing ones are.
             options = {'ignore_mismatched_sizes': True, 'output_loading_info': True}

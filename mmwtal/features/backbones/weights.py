@@ -37,11 +37,11 @@ def tensors_sha256(module: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def warn_of_random_weights(backbone: str, seed: int) -> None:
-    """Log that a backbone has random weights."""
+def warn_of_random_weights(backbone: str, seed: int, *, remedy: str = 'set weights to a file') -> None:
+    """Log that a backbone has random weights, and how it gets real ones."""
     print_log(
-        f'{backbone} has random weights (seed {seed}), for trying only: its features mean nothing; set weights to a '
-        'file for real ones',
+        f'{backbone} has random weights (seed {seed}), for trying only: its features mean nothing; {remedy} for real '
+        'ones',
         logger='current',
         level=logging.WARNING,
     )

@@ -13,7 +13,11 @@ if find_spec('transformers') is None:
     pytest.skip('transformers is not installed (extra: features)', allow_module_level=True)
 
 from . import tiny_models
-from .tiny_models import transformers
+
+
+@pytest.fixture(scope='module')
+def transformers():
+    return tiny_models.library()
 
 
 @pytest.fixture(scope='module')
@@ -32,7 +36,7 @@ def run(backbone, inputs):
         return backbone(inputs)
 
 
-def test_clip_gives_the_mean_of_the_projected_vectors_of_its_frames(folders):
+def test_clip_gives_the_mean_of_the_projected_vectors_of_its_frames(folders, transformers):
     backbone = FEATURE_BACKBONES.build({'type': 'TransformersImage', 'model': folders['clip']})
     assert (backbone.width, backbone.channels, backbone.frames, backbone.training) == (12, 3, None, False)
     assert (backbone.preprocessing.short_side, backbone.preprocessing.interpolation) == (36, 'bicubic')
@@ -47,7 +51,7 @@ def test_clip_gives_the_mean_of_the_projected_vectors_of_its_frames(folders):
     assert not any(name.startswith('network.text_model') for name in backbone.state_dict())
 
 
-def test_its_vectors_lie_in_the_space_of_the_texts(folders):
+def test_its_vectors_lie_in_the_space_of_the_texts(folders, transformers):
     backbone = TransformersImage(model=folders['clip'])
     model = transformers.CLIPModel.from_pretrained(folders['clip']).eval()
     inputs = clips(1)
@@ -58,7 +62,7 @@ def test_its_vectors_lie_in_the_space_of_the_texts(folders):
     torch.testing.assert_close(similarity, output.logits_per_image, rtol=1e-4, atol=1e-4)
 
 
-def test_siglip_sees_the_whole_picture_as_a_square(folders):
+def test_siglip_sees_the_whole_picture_as_a_square(folders, transformers):
     backbone = TransformersImage(model=folders['siglip'])
     assert (backbone.width, backbone.preprocessing.short_side, backbone.preprocessing.crop) == (16, None, 32)
     model = transformers.SiglipModel.from_pretrained(folders['siglip']).eval()
@@ -68,7 +72,7 @@ def test_siglip_sees_the_whole_picture_as_a_square(folders):
     torch.testing.assert_close(run(backbone, inputs), torch.stack(frames).mean(dim=0), rtol=1e-4, atol=1e-5)
 
 
-def test_a_model_of_images_alone_gives_its_pooled_output(folders):
+def test_a_model_of_images_alone_gives_its_pooled_output(folders, transformers):
     backbone = TransformersImage(model=folders['vit'])
     model = transformers.ViTModel.from_pretrained(folders['vit']).eval()
     inputs = clips(1)
@@ -103,14 +107,14 @@ def test_settings_that_do_not_fit(folders, settings, message):
         TransformersImage(**{**settings, 'model': folders[settings['model']]})
 
 
-def test_a_processor_without_a_size_is_refused(folders, tmp_path):
+def test_a_processor_without_a_size_is_refused(folders, tmp_path, transformers):
     folder = tiny_models.clip(tmp_path / 'loose')
     transformers.CLIPImageProcessor(do_resize=False, do_center_crop=False).save_pretrained(folder)
     with pytest.raises(UserError, match=r"makes no squares of one size of pictures: \{'do_resize': False"):
         TransformersImage(model=folder)
 
 
-def test_processors_with_an_offset_are_the_same_sum():
+def test_processors_with_an_offset_are_the_same_sum(transformers):
     from mmwtal.features.backbones.pretrained import Pretrained
 
     source = object.__new__(Pretrained)

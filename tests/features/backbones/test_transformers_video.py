@@ -15,7 +15,11 @@ if find_spec('transformers') is None:
     pytest.skip('transformers is not installed (extra: features)', allow_module_level=True)
 
 from . import tiny_models
-from .tiny_models import transformers
+
+
+@pytest.fixture(scope='module')
+def transformers():
+    return tiny_models.library()
 
 
 @pytest.fixture(scope='module')
@@ -39,7 +43,7 @@ def run(backbone, frames):
         return backbone(backbone.preprocessing(frames))
 
 
-def test_videomae_gives_the_mean_of_its_tokens_for_what_its_processor_makes_of_frames(folders):
+def test_videomae_gives_the_mean_of_its_tokens_for_what_its_processor_makes_of_frames(folders, transformers):
     backbone = FEATURE_BACKBONES.build({'type': 'TransformersVideo', 'model': folders['videomae'], 'interval': 4})
     assert (backbone.width, backbone.channels, backbone.frames, backbone.training) == (16, 3, 16, False)
     assert (backbone.preprocessing.short_side, backbone.preprocessing.crop) == (36, 32)
@@ -56,7 +60,7 @@ def test_videomae_gives_the_mean_of_its_tokens_for_what_its_processor_makes_of_f
     torch.testing.assert_close(run(backbone, frames), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_a_fine_tuned_videomae_gives_what_its_classifier_takes(tmp_path):
+def test_a_fine_tuned_videomae_gives_what_its_classifier_takes(tmp_path, transformers):
     folder = tiny_models.videomae(tmp_path / 'tuned', kind='VideoMAEForVideoClassification', mean_pooling=True)
     backbone = TransformersVideo(model=folder)
     model = transformers.VideoMAEForVideoClassification.from_pretrained(folder).eval()
@@ -110,6 +114,15 @@ def test_random_weights_on_request_and_an_identity_that_knows_them(folders, tmp_
     assert torch.equal(run(one, pictures(4)), run(same, pictures(4)))
     assert not torch.equal(run(one, pictures(4)), run(other, pictures(4)))
     assert json.loads(json.dumps(real.identity)) == real.identity
+
+
+@pytest.mark.parametrize('pretrained', [True, False])
+def test_weights_are_in_single_precision_whatever_the_folder_says(folders, tmp_path, pretrained):
+    folder = shutil.copytree(folders['videomae'], tmp_path / 'half')
+    config = json.loads((folder / 'config.json').read_text())
+    (folder / 'config.json').write_text(json.dumps({**config, 'dtype': 'bfloat16'}))
+    backbone = TransformersVideo(model=folder, pretrained=pretrained)
+    assert {parameter.dtype for parameter in backbone.parameters()} == {torch.float32}
 
 
 @pytest.mark.parametrize(

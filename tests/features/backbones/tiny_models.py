@@ -6,15 +6,19 @@ import torch
 
 from mmwtal.utils.compat import usable_torchvision
 
-usable_torchvision()
-import transformers  # noqa: E402
-
-# Their own logs tell of what other classes make of the same files.
-transformers.utils.logging.set_verbosity_error()
-
 LAYERS = dict(hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2)
 NORMAL = dict(image_mean=[0.4, 0.5, 0.6], image_std=[0.2, 0.3, 0.4])
 SQUARE = dict(size={'shortest_edge': 36}, crop_size={'height': 32, 'width': 32}, **NORMAL)
+
+
+def library():
+    """Import transformers, which takes seconds, when a test needs it."""
+    usable_torchvision()
+    import transformers
+
+    # Its own logs tell of what other classes make of the same files.
+    transformers.utils.logging.set_verbosity_error()
+    return transformers
 
 
 def write(folder: Path, model, processor) -> Path:
@@ -28,6 +32,7 @@ def write(folder: Path, model, processor) -> Path:
 
 
 def videomae(folder: Path, *, kind: str = 'VideoMAEModel', mean_pooling: bool = False) -> Path:
+    transformers = library()
     config = transformers.VideoMAEConfig(
         image_size=32, patch_size=16, num_frames=4, use_mean_pooling=mean_pooling, **LAYERS
     )
@@ -35,6 +40,7 @@ def videomae(folder: Path, *, kind: str = 'VideoMAEModel', mean_pooling: bool = 
 
 
 def vjepa2(folder: Path) -> Path:
+    transformers = library()
     config = transformers.VJEPA2Config(
         crop_size=32,
         patch_size=16,
@@ -50,11 +56,13 @@ def vjepa2(folder: Path) -> Path:
 
 
 def timesformer(folder: Path) -> Path:
+    transformers = library()
     config = transformers.TimesformerConfig(image_size=32, patch_size=16, num_frames=4, **LAYERS)
     return write(folder, transformers.TimesformerModel(config), transformers.VideoMAEImageProcessor(**SQUARE))
 
 
 def clip(folder: Path) -> Path:
+    transformers = library()
     config = transformers.CLIPConfig(
         vision_config=dict(image_size=32, patch_size=16, projection_dim=12, **LAYERS),
         text_config=dict(vocab_size=64, eos_token_id=63, max_position_embeddings=16, **LAYERS),
@@ -64,6 +72,7 @@ def clip(folder: Path) -> Path:
 
 
 def siglip(folder: Path) -> Path:
+    transformers = library()
     config = transformers.SiglipConfig(
         vision_config=dict(image_size=32, patch_size=16, **LAYERS),
         text_config=dict(vocab_size=64, max_position_embeddings=16, **LAYERS),
@@ -73,6 +82,7 @@ def siglip(folder: Path) -> Path:
 
 
 def vit(folder: Path) -> Path:
+    transformers = library()
     config = transformers.ViTConfig(image_size=32, patch_size=16, **LAYERS)
     processor = transformers.ViTImageProcessor(size={'height': 32, 'width': 32})
     return write(folder, transformers.ViTModel(config), processor)

@@ -57,8 +57,8 @@ class FeatureStore:
         self.ledger = Ledger(self.folder)
         self._manifest = Manifest(self.folder, kind='feature extraction', tool='tools/extract_features.py')
 
-    def begin(self, job: Mapping[str, Any]) -> None:
-        """Make the folders for a job, or check that they are this job's.
+    def check(self, job: Mapping[str, Any] | None) -> None:
+        """Check, without writing anything, that the folders can be a job's, of whichever if that is None.
 
         Raises:
             UserError: If the features of another job are there, or features of which no record tells.
@@ -67,6 +67,19 @@ class FeatureStore:
             raise UserError(
                 f'{self.features} holds features that this tool did not extract: name another OUT, or move them away'
             )
+        self._manifest.check(job)
+
+    def is_of(self, job: Mapping[str, Any]) -> bool:
+        """Return whether the folders are a job's already."""
+        return self._manifest.is_of(job)
+
+    def begin(self, job: Mapping[str, Any]) -> None:
+        """Make the folders for a job, or check that they are this job's.
+
+        Raises:
+            UserError: If the features of another job are there, or features of which no record tells.
+        """
+        self.check(job)
         self._manifest.begin(job)
         self.features.mkdir(parents=True, exist_ok=True)
 

@@ -121,6 +121,13 @@ def test_a_video_that_is_gone_fails_alone(film: Path, tmp_path: Path) -> None:
     assert [one.video for one in job.unfinished(entries, frozenset({'failed'}))] == ['gone']
 
 
+def test_a_video_over_which_a_process_hangs_is_set_aside(film: Path, tmp_path: Path) -> None:
+    job = job_of(tmp_path, decode_timeout=1e-4)
+    assert run(job, film) == {'quarantined': 1}
+    assert 'video decoder did not answer within 0.0001 s' in job.store.records()['film']['reason']
+    assert run(job_of(tmp_path), film) == {}, 'it stays aside until it is asked for'
+
+
 @pytest.mark.parametrize(
     ('options', 'message'),
     [({'decoders': 0}, 'decoders'), ({'decode_timeout': 0}, 'decode_timeout'), ({'storage': 'float64'}, 'float64')],

@@ -164,6 +164,8 @@ def test_a_decoder_goes_on_or_begins_again(film: Path, varied: Path) -> None:
     # As a new process does in the midst of a video.
     np.testing.assert_array_equal(read(film, 3), whole[3])
     np.testing.assert_array_equal(read(film, 4), whole[4])
+    assert len(whole) == 5
+    np.testing.assert_array_equal(read(film, 0), whole[0])
 
 
 def test_what_is_no_video(film: Path) -> None:

@@ -45,6 +45,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument('--ray', metavar='ADDRESS', help='run on this Ray cluster; auto: the one of this machine')
     text = 'processes that look into the files before; with --ray also its workers (default: %(default)s)'
     parser.add_argument('--workers', type=positive_number_word, default=2, help=text)
+    text = 'GPUs of each worker of Ray, which shows it no other (default: %(default)g)'
+    parser.add_argument('--gpus', type=float, default=0.0, metavar='N', help=text)
     add_cfg_options(parser)
     return parser
 
@@ -57,9 +59,11 @@ def main(args: argparse.Namespace) -> int:
     from mmwtal.apis.offline import build_job
     from mmwtal.conversion.audit import format_audit
     from mmwtal.features.job import FeatureExtraction
+    from mmwtal.features.store import FEATURES_NAME
 
     labels = _labels(args)
-    job = build_job(args.config, data_root=args.out, store=_store(args), cfg_options=args.cfg_options)
+    features, folder = _folders(args)
+    job = build_job(args.config, data_root=args.out, store=folder, cfg_options=args.cfg_options)
     if not isinstance(job, FeatureExtraction):
         raise UserError(f'{args.config} is no config of a FeatureExtraction: take one of configs/features/')
     wanted = None if labels is None else labels.videos
@@ -70,7 +74,8 @@ def main(args: argparse.Namespace) -> int:
     finally:
         # Also of a run that is stopped: what is there can be used.
         job.store.write_sidecar(job.sidecar())
-    if labels is not None:
+    # Another stream has no annotations of its own.
+    if labels is not None and features == FEATURES_NAME:
         sources = {'videos': str(args.videos), 'labels': str(args.labels)}
         if args.test_csv:
             sources['test_csv'] = str(args.test_csv)
@@ -92,7 +97,7 @@ def _run(args: argparse.Namespace, job: Any, plan: Any) -> Counter[State]:
 
         if args.num_shards > 1:
             raise UserError('--ray divides the videos by itself: leave out --num-shards')
-        options = {'workers': args.workers, 'address': args.ray}
+        options = {'workers': args.workers, 'address': args.ray, 'resources': {'num_gpus': args.gpus}}
         done = run_on_ray(job, plan, job.store.folder, again=again, stream=sys.stderr, **options)
     else:
         shard = Shard(args.shard, args.num_shards)
@@ -108,12 +113,12 @@ def _status(args: argparse.Namespace) -> int:
     from mmwtal.offline.manifest import MANIFEST_NAME
     from mmwtal.offline.plan import read_plan
 
-    folder = _store(args)
+    features, folder = _folders(args)
     if not (folder / MANIFEST_NAME).exists():
         raise UserError(f'nothing was extracted to {args.out} yet')
-    store, plan = FeatureStore(args.out, folder), read_plan(folder, args.videos)
+    store, plan = FeatureStore(args.out, folder, features), read_plan(folder, args.videos)
     records = store.records()
-    states = Counter(record['state'] for record in records.values())
+    states: Counter[str] = Counter(record['state'] for record in records.values())
     left = [entry for entry in plan.entries if entry.video not in records]
     counts = [f'{count} {state}' for state, count in states.items()]
     print(f'videos    {len(plan.entries)} planned, {len(plan.missing)} missing')
@@ -162,10 +167,13 @@ def _list(what: str, lines: Sequence[str]) -> None:
         print(f'  ... and {len(lines) - _SHOWN} more')
 
 
-def _store(args: argparse.Namespace) -> Path:
-    from mmwtal.features.store import STORE_NAME
+def _folders(args: argparse.Namespace) -> tuple[str, Path]:
+    """Return the name of the features' folder, and the folder of their records."""
+    from mmwtal.apis.offline import job_config
+    from mmwtal.features.store import FEATURES_NAME, store_folder
 
-    return args.out / STORE_NAME
+    features = job_config(args.config, args.cfg_options).get('features', FEATURES_NAME)
+    return features, store_folder(args.out, features)
 
 
 if __name__ == '__main__':

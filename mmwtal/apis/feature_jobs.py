@@ -1,22 +1,18 @@
 """What tools/extract_features.py does beyond running a job: its plan, the sidecar, the annotations."""
 
-import sys
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from mmwtal.apis.plans import plan_in_store
 from mmwtal.conversion.audit import ConversionLog
 from mmwtal.conversion.data_root import DataRootWriter
 from mmwtal.conversion.own_labels import Labels, make_database
 from mmwtal.features.job import FeatureExtraction
 from mmwtal.formats.feature_files import feature_path
 from mmwtal.offline.ledger import raise_problems
-from mmwtal.offline.manifest import PLAN_NAME
-from mmwtal.offline.plan import Plan, plan_videos, read_plan
-from mmwtal.offline.progress import Progress
+from mmwtal.offline.plan import Plan
 from mmwtal.utils.errors import UserError
-from mmwtal.video.container import VideoError
-from mmwtal.video.probe import probe_video
 
 
 def begin_extraction(
@@ -34,29 +30,15 @@ def begin_extraction(
         videos: The folder of videos.
         wanted: Their ids; None for all that are there.
         workers: Processes that probe.
-        overwrite: Remove what another job extracted there first.
+        overwrite: Remove what another job extracted there; what this one did is kept.
 
     Raises:
         UserError: If the features of another job are there, a video has two files, or no video is there.
     """
     if not videos.is_dir():
         raise UserError(f'there is no folder of videos {videos}')
-    store = job.store
-    if overwrite:
-        store.clear()
-    store.begin(job.identity)
-    known = read_plan(store.folder, videos) if (store.folder / PLAN_NAME).exists() else None
-    plan = plan_videos(
-        videos,
-        wanted,
-        probe_video,
-        known=known,
-        unreadable=VideoError,
-        workers=workers,
-        progress=lambda total: Progress(total, stream=sys.stderr if total else None),
-    )
-    plan.write(store.folder)
-    store.write_sidecar(job.sidecar())
+    plan = plan_in_store(job.store, job.identity, videos, wanted, workers=workers, overwrite=overwrite)
+    job.store.write_sidecar(job.sidecar())
     return plan
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from mmwtal.features.batcher import Batcher
 from mmwtal.features.extractor import ExtractedVideo, VideoExtractor
 from mmwtal.features.reading import StretchRequest, VideoDecoder, VideoEnd, read_stretch
-from mmwtal.features.store import FeatureStore
+from mmwtal.features.store import FEATURES_NAME, FeatureStore
 from mmwtal.offline.job import ItemFailed, OfflineJob, State, VideoEntry
 from mmwtal.offline.pool import WorkerPool
 from mmwtal.registry import OFFLINE_JOBS, build_module
@@ -36,6 +36,7 @@ class FeatureExtraction(OfflineJob):
         decoders: Processes that decode.
         decode_timeout: Seconds after which a process that hangs over one batch of snippets is ended.
         storage: How features are stored: ``float32`` or ``float16``.
+        features: Their folder in the data root: ``features``, or another one for a further stream.
 
     Raises:
         UserError: If a setting is wrong.
@@ -50,6 +51,7 @@ class FeatureExtraction(OfflineJob):
         decoders: int = 2,
         decode_timeout: float = 600.0,
         storage: Storage = 'float32',
+        features: str = FEATURES_NAME,
     ) -> None:
         if decoders < 1 or not decode_timeout > 0:
             raise UserError(
@@ -59,7 +61,7 @@ class FeatureExtraction(OfflineJob):
         if storage not in get_args(Storage):
             raise UserError(f'storage of FeatureExtraction is one of {get_args(Storage)}, found {storage!r}')
         self.extractor: VideoExtractor = build_module(extractor, OFFLINE_JOBS)
-        self.store = FeatureStore(data_root, store)
+        self.store = FeatureStore(data_root, store, features)
         self.storage = storage
         self._decoders, self._timeout = decoders, decode_timeout
         # A video whose last snippets are in the network, or that is being written, leaves its decoder to another.
@@ -113,7 +115,8 @@ class FeatureExtraction(OfflineJob):
             rows, end = await self._extract(entry.path)
         except VideoError as error:
             raise ItemFailed(str(error)) from error
-        features = np.concatenate(rows).astype(self.storage)
+        with np.errstate(over='ignore'):  # which is looked for below
+            features = np.concatenate(rows).astype(self.storage)
         spoilt = int((~np.isfinite(features)).any(axis=1).sum())
         if spoilt:
             raise ItemFailed(

@@ -145,7 +145,10 @@ class VideoDecoder:
         # Until it worked: an error leaves nothing to go on with.
         self._path = None
         stretch = next(self._stretches)
-        self._path, self._number = request.path, request.number + 1
+        if stretch.end is None:
+            self._path, self._number = request.path, request.number + 1
+        else:
+            self._stretches = iter(())  # which closes the file
         return stretch
 
 

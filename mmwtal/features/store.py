@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mmwtal.features.extractor import ExtractedVideo
+from mmwtal.formats.annotations import video_id_problem
 from mmwtal.formats.feature_files import FeatureFileError, feature_path, read_shape
 from mmwtal.formats.sidecar import SIDECAR_NAME
 from mmwtal.offline.job import State, VideoEntry
@@ -19,8 +20,26 @@ from mmwtal.utils.locks import file_lock
 
 # Where a data root has the features, and the records of their extraction.
 FEATURES_NAME = 'features'
-STORE_NAME = 'extraction'
+_STORE_NAME = 'extraction'
 _FACTS = ('frames', 'duration', 'snippets')
+
+
+def store_folder(data_root: Path, features: str = FEATURES_NAME) -> Path:
+    """Return the folder of the records of some features: ``extraction-clip`` of ``features-clip``.
+
+    Args:
+        data_root: The data root.
+        features: The folder of the features in it.
+
+    Raises:
+        UserError: If the name is not one for features.
+    """
+    kind = features.removeprefix(FEATURES_NAME)
+    if video_id_problem(features) or kind == features or kind[:1] not in ('', '-', '_'):
+        raise UserError(
+            f"features of FeatureExtraction must be 'features' or such as 'features-clip', found {features!r}"
+        )
+    return data_root / f'{_STORE_NAME}{kind}'
 
 
 class FeatureStore:
@@ -29,16 +48,17 @@ class FeatureStore:
     Args:
         data_root: The data root.
         folder: The folder of the records.
+        features: The folder of the features in the data root.
     """
 
-    def __init__(self, data_root: str | Path, folder: str | Path) -> None:
-        self.features = Path(data_root).expanduser() / FEATURES_NAME
+    def __init__(self, data_root: str | Path, folder: str | Path, features: str = FEATURES_NAME) -> None:
+        self.features = Path(data_root).expanduser() / features
         self.folder = Path(folder).expanduser()
         self.ledger = Ledger(self.folder)
         self._manifest = Manifest(self.folder, kind='feature extraction', tool='tools/extract_features.py')
 
-    def begin(self, job: Mapping[str, Any]) -> None:
-        """Make the folders for a job, or check that they are this job's.
+    def check(self, job: Mapping[str, Any] | None) -> None:
+        """Check, without writing anything, that the folders can be a job's, of whichever if that is None.
 
         Raises:
             UserError: If the features of another job are there, or features of which no record tells.
@@ -47,6 +67,19 @@ class FeatureStore:
             raise UserError(
                 f'{self.features} holds features that this tool did not extract: name another OUT, or move them away'
             )
+        self._manifest.check(job)
+
+    def is_of(self, job: Mapping[str, Any]) -> bool:
+        """Return whether the folders are a job's already."""
+        return self._manifest.is_of(job)
+
+    def begin(self, job: Mapping[str, Any]) -> None:
+        """Make the folders for a job, or check that they are this job's.
+
+        Raises:
+            UserError: If the features of another job are there, or features of which no record tells.
+        """
+        self.check(job)
         self._manifest.begin(job)
         self.features.mkdir(parents=True, exist_ok=True)
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,7 @@ class FeatureSidecar:
         modalities: Channel range [first, end) of each modality.
         videos: What is stated of single videos.
         findings: What is wrong with the entries of single videos.
-        facts: What it states of how the features were made; see :mod:`mmwtal.formats.feature_facts`.
+        stated: All that the file states, but of single videos.
     """
 
     path: Path
@@ -53,13 +53,18 @@ class FeatureSidecar:
     modalities: Mapping[str, tuple[int, int]]
     videos: Mapping[str, SidecarVideo]
     findings: Mapping[str, tuple[Finding, ...]]
-    facts: Mapping[str, Any]
+    stated: Mapping[str, object] = field(default_factory=dict)
 
     @property
-    def modality_widths(self) -> dict[str, int] | None:
-        """Width of each modality, in the order of the channels; None if none is stated."""
+    def facts(self) -> dict[str, Any]:
+        """What the file states of how the features were made."""
+        return feature_facts(self.stated)
+
+    @property
+    def widths_of_modalities(self) -> dict[str, int]:
+        """The width of each modality, in the order of the channels."""
         ranges = sorted(self.modalities.items(), key=lambda stated: stated[1])
-        return {name: end - first for name, (first, end) in ranges} or None
+        return {name: end - first for name, (first, end) in ranges}
 
     def video(self, video_id: str) -> SidecarVideo:
         """Return what is stated of a video."""
@@ -114,7 +119,7 @@ def read_sidecar(folder: Path) -> FeatureSidecar | None:
         modalities=_modalities(path, content.get('modalities'), positive_integer(width)),
         videos=parsed,
         findings=findings,
-        facts=feature_facts(content),
+        stated={key: value for key, value in content.items() if key != 'videos'},
     )
 
 

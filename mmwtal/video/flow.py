@@ -103,15 +103,27 @@ def _grey(picture: np.ndarray) -> np.ndarray:
 
 
 class TVL1Flow(FlowMethod):
-    """TV-L1 flow, of which I3D's flow stream was trained (Zach et al., DAGM 2007): OpenCV's, with its own settings.
+    """TV-L1 flow, on which I3D's flow stream was trained (Zach et al., DAGM 2007), by OpenCV.
 
-    The published pipeline ran OpenCV's algorithm in a version and with settings that are not documented.
+    The defaults are OpenCV's own; those of the published networks are not documented.
+
+    Args:
+        scales: Levels of the pyramid.
+        warps: Warps a level; fewer are faster and less exact.
+
+    Raises:
+        UserError: If a value is below 1.
     """
+
+    def __init__(self, *, scales: int = 5, warps: int = 5) -> None:
+        if min(scales, warps) < 1:
+            raise UserError(f'scales and warps of TVL1Flow must be above 0, found {scales} and {warps}')
+        self.scales, self.warps = scales, warps
 
     @property
     def identity(self) -> Mapping[str, Any]:
         """See :class:`FlowMethod`."""
-        return {'type': 'TVL1Flow'}
+        return {'type': 'TVL1Flow', 'scales': self.scales, 'warps': self.warps}
 
     def check(self) -> None:
         """See :class:`FlowMethod`."""
@@ -125,7 +137,7 @@ class TVL1Flow(FlowMethod):
         """See :class:`FlowMethod`."""
         self.check()
         contributed: Any = cv2.optflow
-        return _Computed(contributed.DualTVL1OpticalFlow_create())
+        return _Computed(contributed.DualTVL1OpticalFlow_create(nscales=self.scales, warps=self.warps))
 
 
 class DISFlow(FlowMethod):

@@ -262,7 +262,7 @@ def test_classes_must_be_known(checkpoint, tmp_path, classes):
     with pytest.raises(UserError, match='neither the checkpoint nor the config names the classes'):
         WTALInferencer(CONFIG, tmp_path / 'nameless.pth', device='cpu')
     option = {'test_dataloader.dataset.metainfo': {'classes': classes[:3]}}
-    with pytest.raises(UserError, match='the model has 8 classes, .* names 3'):
+    with pytest.raises(UserError, match=r'the model has 8 classes, .* names 3'):
         WTALInferencer(CONFIG, tmp_path / 'nameless.pth', device='cpu', cfg_options=option)
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks.inference import main, made_up, parser, to_markdown
+from benchmarks.inference import made_up, main, parser, to_markdown
 from mmwtal.utils.errors import UserError
 
 

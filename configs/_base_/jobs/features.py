@@ -19,6 +19,8 @@ job = dict(
         dtype='float32',
     ),
     storage='float32',
+    # Their folder in the data root.
+    features='features',
     # Processes that decode and compute flow, and the seconds after which one that hangs is ended.
     decoders=2,
     decode_timeout=600.0,

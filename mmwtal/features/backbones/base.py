@@ -1,5 +1,6 @@
 """The frame of every feature backbone: clips in, one vector each out."""
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from mmwtal.features.backbones.preprocessing import Preprocessing
 from mmwtal.utils.errors import UserError
 
-__all__ = ['RANDOM', 'BaseFeatureBackbone', 'Preprocessing']
+__all__ = ['RANDOM', 'BaseFeatureBackbone', 'Preprocessing', 'every']
 
 #: What :attr:`BaseFeatureBackbone.identity` names as the weights of a network that has none of a file.
 RANDOM = 'random'
@@ -55,12 +56,14 @@ class BaseFeatureBackbone(nn.Module, ABC):
     @property
     def identity(self) -> Mapping[str, Any]:
         """What vectors depend on, as JSON can hold it: class, settings, preprocessing, and the weights' hash."""
-        return {
+        identity = {
             'type': type(self).__name__,
             **self._settings,
             'preprocessing': asdict(self.preprocessing),
             'weights': self._weights,
         }
+        # Equal to what is read back of a file, with lists for tuples.
+        return json.loads(json.dumps(identity))
 
     def check_window(self, window: int) -> None:
         """Check that clips of ``window`` frames are what this backbone takes.
@@ -86,3 +89,8 @@ class BaseFeatureBackbone(nn.Module, ABC):
         Returns:
             (N, D).
         """
+
+
+def every(clips: Tensor, interval: int) -> Tensor:
+    """Return the middle frame of each ``interval`` frames of clips (N, C, T, H, W)."""
+    return clips[:, :, (interval - 1) // 2 :: interval]

@@ -2,18 +2,20 @@
 
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from mmwtal.utils.compat import load_from_local
+from mmwtal.utils.compat import DAMAGED, load_from_local
 from mmwtal.utils.errors import UserError
 
 _SHOWN = 3
 # A count that torch keeps since 0.4.1; older files lack it, and evaluation does not use it.
-_COUNTER = '.num_batches_tracked'
+_COUNTER = 'num_batches_tracked'
 
 
 def file_sha256(path: Path) -> str:
@@ -26,18 +28,54 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, 'sha256').hexdigest()
 
 
-def warn_of_random_weights(backbone: str, seed: int) -> None:
-    """Log that a backbone has random weights."""
+def tensors_sha256(module: nn.Module) -> str:
+    """Return a SHA-256 of a module's tensors with their names, the same however they are stored in files."""
+    digest = hashlib.sha256()
+    for name, value in sorted(module.state_dict().items()):
+        digest.update(f'{name} {value.dtype} {tuple(value.shape)}\0'.encode())
+        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def warn_of_random_weights(backbone: str, seed: int, *, remedy: str = 'set weights to a file') -> None:
+    """Log that a backbone has random weights, and how it gets real ones."""
     print_log(
-        f'{backbone} has random weights (seed {seed}), for trying only: its features mean nothing; set weights to a '
-        'file for real ones',
+        f'{backbone} has random weights (seed {seed}), for trying only: its features mean nothing; {remedy} for real '
+        'ones',
         logger='current',
         level=logging.WARNING,
     )
 
 
+class _Nothing:
+    """Stands for an object of a checkpoint that is no tensor: nothing is made of what the file says of it."""
+
+    def __new__(cls, *_args: Any, **_options: Any) -> '_Nothing':
+        return super().__new__(cls)
+
+    def __init__(self, *_args: Any, **_options: Any) -> None:
+        pass
+
+    def __setstate__(self, _state: Any) -> None:
+        pass
+
+
+def _stand_ins(path: Path) -> list[Callable[..., Any] | tuple[Callable[..., Any], str]]:
+    """Return a class that does nothing for each name that a checkpoint asks for and torch does not admit."""
+    try:
+        names = torch.serialization.get_unsafe_globals_in_checkpoint(str(path))
+    except DAMAGED:
+        # Of an older format, or no checkpoint: loading it will tell.
+        return []
+    parts = [name.rpartition('.') for name in names]
+    return [type(name, (_Nothing,), {'__module__': module}) for module, _, name in parts]
+
+
 def read_state(path: Path, *, remedy: str) -> tuple[dict[str, Tensor], str]:
     """Read the named tensors of a checkpoint.
+
+    mmengine stores its message hub and its arrays of numpy beside them. Nothing of the kind is made, and no code that a
+    file names is run: whatever torch does not admit with ``weights_only=True`` becomes an object without content.
 
     Args:
         path: A file with a ``state_dict``, at its top or under that name; a ``module.`` before all names is left out.
@@ -50,7 +88,8 @@ def read_state(path: Path, *, remedy: str) -> tuple[dict[str, Tensor], str]:
         UserError: If the file is absent, damaged, holds other objects than tensors, or no named tensors.
     """
     path = path.expanduser()
-    content = load_from_local(str(path), map_location='cpu', remedy=remedy)
+    with torch.serialization.safe_globals(_stand_ins(path)):
+        content = load_from_local(str(path), map_location='cpu', remedy=remedy)
     if isinstance(content, Mapping):
         content = content.get('state_dict', content)
     if not isinstance(content, Mapping) or not content:

@@ -224,7 +224,7 @@ def test_a_picture_appears_when_it_is_complete(tmp_path: Path, monkeypatch: pyte
     path.write_bytes(b'old')
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    def fail(self, file):
+    def fail(self, file, **options):
         file.write(b'half')
         raise OSError('disk full')
 

@@ -36,9 +36,9 @@ _FPS, _STRIDE, _WIDTH = 25, 16, 2048
 INTRODUCTION = (
     "From a .npy file of a video's features (2,048 channels, 25 frames a second, 16 frames a snippet) to segments in "
     "memory: a call of `WTALInferencer`, with the method's config for THUMOS14. Features are made up, smooth over "
-    'some seconds, and weights random, which gives more proposals than a trained model does. Seconds are medians of the '
-    'rounds, in brackets their minimum; building the model is not in them. Peak memory is that of the whole process, '
-    'with Python, torch and the model; each row has a process of its own.'
+    'some seconds, and weights random, which gives more proposals than a trained model does. Seconds are medians of '
+    'the rounds, in brackets their minimum; building the model is not in them. Peak memory is that of the whole '
+    'process, with Python, torch and the model; each row has a process of its own.'
 )
 
 

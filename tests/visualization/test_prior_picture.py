@@ -188,7 +188,7 @@ def test_the_file_appears_complete_or_not_at_all(tmp_path, monkeypatch):
     draw(path)
     assert path.read_bytes() == content
 
-    def full(self: object, file: object) -> None:
+    def full(self: object, file: object, **options: object) -> None:
         file.write(b'half')
         raise OSError('No space left on device')
 

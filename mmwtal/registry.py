@@ -43,14 +43,14 @@ VISBACKENDS = _child(roots.VISBACKENDS)
 INFERENCERS = _child(roots.INFERENCERS)
 FUNCTIONS = _child(roots.FUNCTIONS, 'mmwtal.datasets')
 
-# Our own. Feature backbones get their location with the package that holds them.
+# Our own.
 DECODERS = Registry('decoder', scope=SCOPE, locations=['mmwtal.decoders'])
 # The texts of guidance, by themselves: what looks up models, testing above all, imports nothing of texts.
 GUIDANCE_TEXTS = Registry('guidance texts', scope=SCOPE, locations=['mmwtal.priors.prior_texts'])
 TEXT_ENCODERS = Registry('text encoder', scope=SCOPE, locations=['mmwtal.text_encoders'])
 MLLM_ENGINES = Registry('mllm engine', scope=SCOPE, locations=['mmwtal.priors.engines'])
 OFFLINE_JOBS = Registry('offline job', scope=SCOPE, locations=['mmwtal.priors.generation'])
-FEATURE_BACKBONES = Registry('feature backbone', scope=SCOPE)
+FEATURE_BACKBONES = Registry('feature backbone', scope=SCOPE, locations=['mmwtal.features.backbones'])
 
 
 def build_module(module: Any, registry: Registry, **defaults: Any) -> Any:

@@ -47,6 +47,7 @@ PROVIDED_BY = {
     'yaml': 'mmengine',
     'matplotlib': 'mmengine',
     'mmcv': 'mmcv-lite',
+    'mmaction': 'mmaction2',
     'tokenizers': 'transformers',
     'pkg_resources': 'setuptools',
 }

@@ -38,7 +38,7 @@ _STARTERS = {'pytorch': 'torchrun (bash tools/dist_train.sh)', 'slurm': 'srun', 
 
 # What torch raises for a file that is no checkpoint, or one that was cut short or changed: its reader of pickles checks
 # little of what it reads.
-_DAMAGED = (
+DAMAGED = (
     *(pickle.UnpicklingError, struct.error, EOFError, OSError, RuntimeError, ValueError, LookupError),
     *(TypeError, AttributeError, ArithmeticError, AssertionError, MemoryError),
 )
@@ -171,7 +171,7 @@ def load_from_local(filename: str, map_location: Any = None, *, remedy: str = _R
         raise UserError(f'no checkpoint file {path}; {remedy}')
     try:
         return torch.load(path, map_location=map_location, weights_only=True)
-    except _DAMAGED as error:
+    except DAMAGED as error:
         found = re.search(r'Unsupported global: GLOBAL (\S+)', str(error))
         if found:
             reason = f'holds a {found[1]}, but only tensors and plain values are loaded, since all else can run code'

@@ -49,8 +49,9 @@ DECODERS = Registry('decoder', scope=SCOPE, locations=['mmwtal.decoders'])
 GUIDANCE_TEXTS = Registry('guidance texts', scope=SCOPE, locations=['mmwtal.priors.prior_texts'])
 TEXT_ENCODERS = Registry('text encoder', scope=SCOPE, locations=['mmwtal.text_encoders'])
 MLLM_ENGINES = Registry('mllm engine', scope=SCOPE, locations=['mmwtal.priors.engines'])
-OFFLINE_JOBS = Registry('offline job', scope=SCOPE, locations=['mmwtal.priors.generation'])
+OFFLINE_JOBS = Registry('offline job', scope=SCOPE, locations=['mmwtal.priors.generation', 'mmwtal.features.job'])
 FEATURE_BACKBONES = Registry('feature backbone', scope=SCOPE, locations=['mmwtal.features.backbones'])
+FLOW_METHODS = Registry('flow method', scope=SCOPE, locations=['mmwtal.features.extractor'])
 
 
 def build_module(module: Any, registry: Registry, **defaults: Any) -> Any:

@@ -18,7 +18,7 @@ from mmwtal.utils.names import did_you_mean
 
 METAFILE = 'metafile.yml'
 # Folders of configs of offline jobs, which are no models.
-_OFFLINE = ('priors',)
+_OFFLINE = ('features', 'priors')
 _COLLECTION = {'Name': str, 'Paper': dict, 'Code': str, 'README': str}
 _PAPER = {'Title': str, 'URL': str}
 _MODEL = {'Name': str, 'In Collection': str, 'Config': str}

@@ -38,7 +38,9 @@ def job_config(config: str | Path, cfg_options: Mapping[str, Any] | None = None)
     """Return the ``job`` of a config, checked; see :func:`build_job`."""
     cfg, origins = load_config(config, dict(cfg_options) if cfg_options else None)
     if 'job' not in cfg and 'model' in cfg:
-        raise UserError(f'{config} is a config of a model and has no job: take one of configs/priors/')
+        raise UserError(
+            f'{config} is a config of a model and has no job: take one of configs/priors/ or configs/features/'
+        )
     require_valid_config(cfg, origins)
     init_default_scope(cfg.default_scope)
     return dict(cfg.job)

@@ -1,15 +1,14 @@
 """What tools/priors.py does beyond running a job: its plan, the picture of a video, the vectors of its texts."""
 
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mmwtal.apis.offline import job_config
+from mmwtal.apis.plans import plan_in_store
 from mmwtal.apis.settings import prepare_config
 from mmwtal.offline.job import EngineDown
-from mmwtal.offline.plan import UNFINISHED_NAME, Plan, find_plan, plan_videos
-from mmwtal.offline.progress import Progress
+from mmwtal.offline.plan import Plan, find_plan
 from mmwtal.priors.describe_classes import ClassQuestion, DescribedClasses, describe_classes
 from mmwtal.priors.engines.base import BaseEngine
 from mmwtal.priors.generation import PriorGeneration
@@ -19,7 +18,6 @@ from mmwtal.registry import GUIDANCE_TEXTS, MLLM_ENGINES, build_module
 from mmwtal.utils.errors import UserError
 from mmwtal.utils.json_file import finite_number
 from mmwtal.utils.names import did_you_mean
-from mmwtal.video.probe import probe_video
 from mmwtal.video.reader import read_frames
 from mmwtal.video.source import VideoError
 
@@ -43,33 +41,7 @@ def begin_plan(job: PriorGeneration, folder: Path, videos: Path, *, workers: int
     """
     if not videos.is_dir():
         raise UserError(f'--videos: there is no folder {videos}')
-    store = PriorStore(folder)
-    store.check(None if overwrite else job.identity)
-    replaced = overwrite and not store.is_of(job.identity)
-    known = None if replaced else find_plan(folder, videos)
-    known = find_plan(folder, videos, name=UNFINISHED_NAME) or known
-
-    def keep(plan: Plan) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        plan.write(folder, name=UNFINISHED_NAME)
-
-    plan = plan_videos(
-        videos,
-        job.wanted,
-        probe_video,
-        known=known,
-        unreadable=VideoError,
-        workers=workers,
-        progress=lambda total: Progress(total, stream=sys.stderr),
-        keep=keep,
-    )
-    # Only now: no mistake in what the plan is made of costs the texts that are there.
-    if replaced:
-        store.clear()
-    store.begin(job.identity)
-    plan.write(folder)
-    (folder / UNFINISHED_NAME).unlink(missing_ok=True)
-    return plan
+    return plan_in_store(PriorStore(folder), job.identity, videos, job.wanted, workers=workers, overwrite=overwrite)
 
 
 def need_plan(folder: Path, videos: Path | None = None) -> Plan:

@@ -25,6 +25,15 @@ def add_grid_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_label_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that go with a CSV file of labels; see :mod:`mmwtal.conversion.own_labels`."""
+    parser.add_argument('--test-csv', type=Path, help='CSV of the test videos: video,start,end,label, in seconds')
+    parser.add_argument(
+        '--train-subset', choices=('training', 'validation'), default='training', help='subset of the videos in LABELS'
+    )
+    parser.add_argument('--classes', type=names, help='class names a,b,... in order; else the labels, sorted')
+
+
 def grid_options(args: argparse.Namespace) -> GridOptions:
     """Return what the options of :func:`add_grid_options` state of the time grid."""
     return GridOptions(fps=args.fps, stride=args.stride, window=args.window, linear=args.linear_time)

@@ -15,12 +15,13 @@ from mmwtal.datasets.feature_streams import check_streams, stream_settings
 from mmwtal.datasets.records import audit_values, make_record
 from mmwtal.datasets.samplers.class_pair_sampler import Draw
 from mmwtal.datasets.selection import check_labels, choose_videos, existing_root, long_enough
+from mmwtal.formats.agreement import check_features
 from mmwtal.formats.annotations import VideoAnnotation, read_annotations, subset_name
 from mmwtal.formats.checks import CheckedVideo, CheckReport, check_videos, raise_faults
 from mmwtal.formats.class_names import choose_classes
 from mmwtal.formats.feature_files import feature_path
 from mmwtal.formats.findings import faults, render
-from mmwtal.formats.sidecar import SIDECAR_NAME, check_agreement, check_timebase_setting, read_sidecar
+from mmwtal.formats.sidecar import check_timebase_setting, read_sidecar
 from mmwtal.formats.video_scores import read_video_scores
 from mmwtal.registry import DATASETS, TRANSFORMS, build_module
 from mmwtal.utils.errors import UserError
@@ -56,6 +57,8 @@ class WTALDataset(BaseDataset):
         timebase: ``dict(fps=..., stride=...[, window=...])`` for features without a sidecar; where the sidecar states
             a value too, the two must agree.
         in_channels: D, if it is to be enforced; by default the sidecar's, or what most files agree on.
+        expected_features: Further values that the sidecar must state, such as ``dict(model=dict(rgb='InceptionI3D'),
+            crop='center')``; see :mod:`~mmwtal.formats.agreement`.
         external_scores: A JSON file ``{video_id: {label: score}}`` with scores of the videos from elsewhere, which
             decoding uses in place of the model's own; only in test mode. See
             :func:`~mmwtal.formats.video_scores.read_video_scores`.
@@ -93,6 +96,7 @@ class WTALDataset(BaseDataset):
         test_mode: bool = False,
         timebase: Mapping[str, float] | None = None,
         in_channels: int | None = None,
+        expected_features: Mapping[str, Any] | None = None,
         external_scores: str | Path | None = None,
         streams: Mapping[str, str | Path] | None = None,
         on_fault: Literal['raise', 'skip'] = 'raise',
@@ -105,14 +109,13 @@ class WTALDataset(BaseDataset):
         self.subset = subset_name(subset) or subset
         self.timebase_setting = None if timebase is None else check_timebase_setting(timebase)
         self.in_channels = in_channels
+        self.expected_features = expected_features or {}
         if external_scores is not None and not test_mode:
             raise UserError('external_scores are for testing: set them of a dataset with test_mode=True')
         self.external_scores = None if external_scores is None else Path(external_scores)
         self.streams = stream_settings(streams)
         self._stream_widths: dict[str, int] = {}
-        self.on_fault = on_fault
-        self.min_snippets = min_snippets
-        self.blocked = blocked
+        self.on_fault, self.min_snippets, self.blocked = on_fault, min_snippets, blocked
         self._feature_width = 0
         self._left_out: tuple[str, ...] = ()
         self._modalities: dict[str, int] | None = None
@@ -267,20 +270,16 @@ class WTALDataset(BaseDataset):
             raise UserError(f'feature folder {folder} does not exist')
         sidecar = read_sidecar(folder)
         fallback = self.DEFAULT_TIMEBASE if self.timebase_setting is None else self.timebase_setting
-        if sidecar is None and not fallback:
-            raise UserError(
-                f'{folder} has no {SIDECAR_NAME}, so the dataset needs timebase=dict(fps=..., stride=...): the frame '
-                'rate at which the features were extracted, and the frames from one snippet to the next'
-            )
-        width = self.in_channels
-        if sidecar is not None:
-            ranges = sorted(sidecar.modalities.items(), key=lambda stated: stated[1])
-            self._modalities = {name: end - first for name, (first, end) in ranges} or None
-            if width is not None and sidecar.width not in (None, width):
-                raise UserError(f'the config says in_channels={width}, but {sidecar.path} says width={sidecar.width}')
-            width = sidecar.width if width is None else width
-            if self.timebase_setting is not None:
-                check_agreement(sidecar, self.timebase_setting, [video.video_id for video in videos])
+        width = check_features(
+            sidecar,
+            folder,
+            timebase=self.timebase_setting,
+            fallback=fallback,
+            in_channels=self.in_channels,
+            expected=self.expected_features,
+            video_ids=[video.video_id for video in videos],
+        )
+        self._modalities = None if sidecar is None else sidecar.widths_of_modalities or None
         return check_videos(
             videos,
             folder=folder,

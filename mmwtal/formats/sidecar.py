@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mmwtal.formats.findings import Finding, Kind, shown
@@ -42,6 +42,7 @@ class FeatureSidecar:
         modalities: Channel range [first, end) of each modality.
         videos: What is stated of single videos.
         findings: What is wrong with the entries of single videos.
+        stated: All that the file states, but of single videos.
     """
 
     path: Path
@@ -50,6 +51,13 @@ class FeatureSidecar:
     modalities: Mapping[str, tuple[int, int]]
     videos: Mapping[str, SidecarVideo]
     findings: Mapping[str, tuple[Finding, ...]]
+    stated: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def widths_of_modalities(self) -> dict[str, int]:
+        """The width of each modality, in the order of the channels."""
+        ranges = sorted(self.modalities.items(), key=lambda stated: stated[1])
+        return {name: end - first for name, (first, end) in ranges}
 
     def video(self, video_id: str) -> SidecarVideo:
         """Return what is stated of a video."""
@@ -104,6 +112,7 @@ def read_sidecar(folder: Path) -> FeatureSidecar | None:
         modalities=_modalities(path, content.get('modalities'), positive_integer(width)),
         videos=parsed,
         findings=findings,
+        stated={key: value for key, value in content.items() if key != 'videos'},
     )
 
 

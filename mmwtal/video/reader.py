@@ -70,6 +70,30 @@ class VideoReader:
         """Packets read so far that did not decode."""
         return self._source.broken
 
+    @property
+    def time(self) -> float:
+        """Seconds at which the frame begins that :meth:`picture` gives."""
+        return self._time
+
+    @property
+    def end(self) -> float:
+        """Seconds at which the last frame ends of all read so far."""
+        return self._source.end
+
+    @property
+    def own_size(self) -> tuple[int, int]:
+        """Width and height of the frames as they are shown, before they are scaled."""
+        return self._source.size
+
+    def picture(self, size: tuple[int, int] | None = None, interpolation: str = 'bilinear') -> np.ndarray:
+        """Return the frame at which the reader stands, RGB, (H, W, 3), uint8.
+
+        Args:
+            size: Width and height; :attr:`size` if not given.
+            interpolation: How it is scaled: ``nearest``, ``bilinear``, ``bicubic`` or ``lanczos``.
+        """
+        return self._source.picture(self._frame, size or self.size, interpolation)
+
     def shown(self, times: Sequence[float]) -> Iterator[tuple[float, np.ndarray]]:
         """Yield the frame shown at each time: the last one that begins at it or before.
 
@@ -90,7 +114,7 @@ class VideoReader:
             before = time
             self._move(time)
             if self._time != at:
-                at, picture = self._time, self._source.picture(self._frame, self.size)
+                at, picture = self._time, self.picture()
             yield at, picture
 
     def frames(self, start: float = 0.0, end: float | None = None) -> Iterator[tuple[float, np.ndarray]]:
@@ -98,7 +122,7 @@ class VideoReader:
         self._move(start, strict=False)
         while self._time < (math.inf if end is None else end - _SAME_TIME):
             if self._time >= start - _SAME_TIME:
-                yield self._time, self._source.picture(self._frame, self.size)
+                yield self._time, self.picture()
             if self._next is None:
                 return
             self._step()
@@ -111,14 +135,23 @@ class VideoReader:
             start: Seconds of the first one.
             end: Seconds before which the last one is; the video's end if not given.
         """
-        at, picture, number = -1.0, np.empty(0), 0
+        at, picture = -1.0, np.empty(0)
+        for time in self.steps(fps, start, end):
+            if self._time != at:
+                at, picture = self._time, self.picture()
+            yield time, picture
+
+    def steps(self, fps: float, start: float = 0.0, end: float | None = None) -> Iterator[float]:
+        """Yield the times of :meth:`resampled`, where the reader then stands; :meth:`picture` gives what is wanted.
+
+        When it ends the reader stands at the last frame.
+        """
+        number = 0
         while (time := start + number / fps) < (math.inf if end is None else end) - _SAME_TIME:
             self._move(time, strict=False)
             if self._next is None and time >= self._source.end - _SAME_TIME:
                 return
-            if self._time != at:
-                at, picture = self._time, self._source.picture(self._frame, self.size)
-            yield time, picture
+            yield time
             number += 1
 
     def _start(self) -> None:

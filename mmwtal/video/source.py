@@ -133,18 +133,20 @@ class VideoSource:
         self.stream = self._open_stream()
         self._ahead = self._last_pts = None
 
-    def picture(self, frame: Any, size: tuple[int, int]) -> np.ndarray:
+    def picture(self, frame: Any, size: tuple[int, int], interpolation: str = 'bilinear') -> np.ndarray:
         """Return a frame as it is shown.
 
         Args:
             frame: A frame of this file.
             size: Width and height of the picture.
+            interpolation: How it is scaled: ``nearest``, ``bilinear``, ``bicubic`` or ``lanczos``.
 
         Returns:
             RGB, (H, W, 3), uint8.
         """
         width, height = size[::-1] if self.orientation.transposed else size
-        stored = frame.to_ndarray(format='rgb24', width=width, height=height, threads=1)
+        how = interpolation.upper()
+        stored = frame.to_ndarray(format='rgb24', width=width, height=height, threads=1, interpolation=how)
         return self.orientation.apply(stored)
 
     def _open_stream(self) -> Any:

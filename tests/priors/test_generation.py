@@ -316,11 +316,11 @@ def test_a_plan_that_was_interrupted_goes_on(make, films, monkeypatch):
         known.append(options['known'])
         return plan_videos(root, wanted, probe, **options)
 
-    monkeypatch.setattr('mmwtal.apis.prior_jobs.plan_videos', interrupted)
+    monkeypatch.setattr('mmwtal.apis.plans.plan_videos', interrupted)
     with pytest.raises(KeyboardInterrupt):
         begin_plan(job, store, films / FILMS_NAME, workers=1)
     assert find_plan(store) is None
-    monkeypatch.setattr('mmwtal.apis.prior_jobs.plan_videos', watched)
+    monkeypatch.setattr('mmwtal.apis.plans.plan_videos', watched)
     assert len(begin_plan(job, store, films / FILMS_NAME, workers=1).entries) == 4
     assert [len(plan.entries) for plan in known] == [2]
     assert sorted(path.name for path in store.iterdir()) == ['manifest.json', PLAN_NAME]

@@ -33,6 +33,15 @@ _VIS_BACKENDS = Slot(ours.VISBACKENDS, many=True, given=frozenset({'save_dir'}),
 # The Runner looks these two up in mmengine's own registry, not in that of the default scope.
 _FUNCTION = Slot(roots.FUNCTIONS, first_given=True)
 _DATASET = Slot(ours.DATASETS)
+# A stream of features: its keys are read by VideoExtractor.
+_STREAM = Slot(
+    default=takes_nothing,
+    typed=False,
+    many=True,
+    taken={'name': str, 'backbone': dict, 'flow': dict | None, 'frames': int | None},
+    needed=frozenset({'name', 'backbone'}),
+    inside={'backbone': Slot(ours.FEATURE_BACKBONES), 'flow': Slot(ours.FLOW_METHODS)},
+)
 
 # Keys of built dicts, by the registry of what takes them.
 INSIDE: Mapping[Registry, Mapping[str, Slot]] = {
@@ -53,7 +62,12 @@ INSIDE: Mapping[Registry, Mapping[str, Slot]] = {
         'datasets': Slot(ours.DATASETS, many=True),
     },
     ours.TRANSFORMS: {'transforms': Slot(ours.TRANSFORMS, many=True)},
-    ours.OFFLINE_JOBS: {'engine': Slot(ours.MLLM_ENGINES), 'dialogue': Slot(ours.OFFLINE_JOBS)},
+    ours.OFFLINE_JOBS: {
+        'engine': Slot(ours.MLLM_ENGINES),
+        'dialogue': Slot(ours.OFFLINE_JOBS),
+        'extractor': Slot(ours.OFFLINE_JOBS),
+        'streams': _STREAM,
+    },
 }
 
 

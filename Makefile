@@ -19,6 +19,7 @@ help: ## this list
 # One thread is as fast for so small a model, and two that wait for each other are 60 times slower where a core is busy.
 quickstart: $(RUNTIME) data/synthetic/annotations.json ## a base model and its guided twin on the embedded dataset, from nothing, on a CPU
 	$(BIN)/python tools/analysis/ablate.py configs/ablations/quickstart.yml --data embedded=data/synthetic --jobs 2 --threads 1
+	$(BIN)/python tools/analysis/timeline.py data/synthetic --plan configs/ablations/quickstart.yml --out work_dirs/quickstart/timeline.png
 
 test: $(TESTS) ## all tests except those that take minutes (pytest -m slow)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile

@@ -158,7 +158,7 @@ def test_make_installs_torch_first_and_then_runs(repo_root, tmp_path):
         return subprocess.run(command, cwd=repo_root, capture_output=True, text=True, check=True).stdout
 
     steps = {
-        'quickstart': ['tools/analysis/ablate.py configs/ablations/quickstart.yml'],
+        'quickstart': ['tools/analysis/ablate.py configs/ablations/quickstart.yml', 'tools/analysis/timeline.py'],
         'test': ['-r requirements/tests.txt', '-m pytest'],
         'lint': ['-r requirements/lint.txt', 'ruff check', 'ruff format --check', 'mypy'],
     }

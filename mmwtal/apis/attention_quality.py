@@ -10,9 +10,9 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.logging import print_log
 
+from mmwtal.apis.provenance import model_meta
 from mmwtal.apis.runtime import refused_values
 from mmwtal.apis.settings import check_against_data, prepare_config, resolve_auto, weights_for
-from mmwtal.apis.test import result_meta
 from mmwtal.datasets.transforms.sampling import SampleSnippets
 from mmwtal.datasets.wtal_dataset import WTALDataset
 from mmwtal.engine.attentions import look_at, sampled_by
@@ -155,7 +155,7 @@ def measure_attentions(
         'protocol': result.protocol,
         'protocol_hash': result.protocol_hash,
         'video_list_hash': result.video_list_hash,
-        'meta': result_meta(cfg, config_hash, path, saved, result),
+        'meta': {'protocol': result.protocol, **model_meta(cfg, config_hash, path, saved)},
     }
 
 

@@ -38,20 +38,49 @@ def init_localizer(
         UserError: If the config or the checkpoint is wrong, or they do not fit each other.
     """
     prepare()
-    if torch.device(device).type == 'cuda' and not torch.cuda.is_available():
-        raise UserError(f"device {str(device)!r}: torch finds no GPU here; use device='cpu'")
+    check_device(device)
     if isinstance(config, Config):
         cfg = config.copy()
         apply_cfg_options(cfg, cfg_options or {})
         init_default_scope(cfg.get('default_scope', 'mmwtal'))
     else:
         cfg = prepare_config(config, cfg_options=cfg_options, guidance=False)
+    return build_from_checkpoint(
+        cfg, read_checkpoint(checkpoint) if checkpoint is not None else None, str(checkpoint), device
+    )
+
+
+def build_from_checkpoint(
+    cfg: Config, checkpoint: Mapping[str, Any] | None, source: str, device: str | torch.device
+) -> BaseLocalizer:
+    """Build the localizer of a config as :func:`init_localizer` does.
+
+    Args:
+        cfg: A checked config, see :func:`mmwtal.apis.settings.prepare_config`.
+        checkpoint: What was read from a checkpoint; None keeps random weights.
+        source: What it was read from, for messages.
+        device: Where the model goes.
+    """
     cfg = unguided(cfg)
-    saved = weights_for(cfg, read_checkpoint(checkpoint)) if checkpoint is not None else None
+    saved = weights_for(cfg, dict(checkpoint)) if checkpoint is not None else None
     resolve_auto(cfg, checkpoint=saved, dataloader='train_dataloader')
     model = MODELS.build(cfg.model)
     if saved is not None:
-        load_weights(model, saved, str(checkpoint))
+        load_weights(model, saved, source)
         model.dataset_meta = saved.get('meta', {}).get('dataset_meta')
     model.cfg = cfg
     return model.to(device).eval()
+
+
+def check_device(device: str | torch.device) -> None:
+    """Check that a device is there.
+
+    Raises:
+        UserError: If it is none that torch knows, or a GPU and torch finds none.
+    """
+    try:
+        kind = torch.device(device).type
+    except RuntimeError:
+        raise UserError(f'device {str(device)!r}: expected cpu, cuda or cuda:NUMBER') from None
+    if kind == 'cuda' and not torch.cuda.is_available():
+        raise UserError(f"device {str(device)!r}: torch finds no GPU here; use device='cpu'")

@@ -1,27 +1,24 @@
 """Testing: what ``tools/test.py`` runs."""
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import mmengine
-import torch
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
+from mmwtal.apis.provenance import file_sha256, model_meta
 from mmwtal.apis.runtime import build_runner, make_work_dir, prepare_runtime, refused_values
 from mmwtal.apis.settings import check_against_data, resolve_auto, unguided, weights_for
-from mmwtal.engine.checkpoint import WEIGHT_AVERAGE, find_checkpoint, load_weights, read_checkpoint
+from mmwtal.engine.checkpoint import find_checkpoint, load_weights, read_checkpoint
 from mmwtal.engine.train_loop import unwrap
 from mmwtal.evaluation import EvaluationResult
 from mmwtal.evaluation.metrics.wtal_metric import WTALMetric
 from mmwtal.utils.config.digest import config_sha256
 from mmwtal.utils.errors import UserError
 from mmwtal.utils.files import write_atomically
-from mmwtal.version import __version__
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +86,7 @@ def test_localizer(
     result = metric.result
     assert result is not None
     assert metric.predictions is not None
-    meta = result_meta(cfg, config_hash, path, saved, result) | _external_scores_meta(dataset)
+    meta = {'protocol': result.protocol, **model_meta(cfg, config_hash, path, saved), **_external_scores_meta(dataset)}
     meta['left_out'] = list(dataset.left_out)
     _write_json(predictions_file, {**metric.predictions, 'meta': meta})
     _write_json(result_file, {**result.to_dict(), 'meta': meta})
@@ -121,44 +118,12 @@ def _check_shared_videos(dataset: Any, metric: WTALMetric) -> None:
         )
 
 
-def result_meta(
-    cfg: Config, config_hash: str, path: Path, saved: dict[str, Any], result: EvaluationResult
-) -> dict[str, Any]:
-    """Return what a stored result says of where it is from.
-
-    Args:
-        cfg: The config.
-        config_hash: Of the config as written.
-        path: The checkpoint.
-        saved: Its content.
-        result: The scores.
-    """
-    trained = saved.get('meta', {})
-    meta = dict(
-        protocol=result.protocol,
-        config=Path(cfg.filename).name,
-        config_sha256=config_hash,
-        checkpoint=path.name,
-        checkpoint_sha256=_sha256(path),
-        iteration=trained.get('iter'),
-        selection=trained.get('selection', dict(rule='unknown')),
-        seed=trained.get('seed'),
-        versions=dict(mmwtal=__version__, torch=torch.__version__, mmengine=mmengine.__version__),
-    )
-    return meta | ({WEIGHT_AVERAGE: trained[WEIGHT_AVERAGE]} if WEIGHT_AVERAGE in trained else {})
-
-
 def _external_scores_meta(dataset: Any) -> dict[str, Any]:
     """Return what marks a result that owes its video scores to something else than the model."""
     path = getattr(dataset, 'external_scores', None)
     if path is None:
         return {}
-    return dict(video_scores=dict(source='external video scores', file=path.name, sha256=_sha256(path)))
-
-
-def _sha256(path: Path) -> str:
-    with path.open('rb') as file:
-        return hashlib.file_digest(file, 'sha256').hexdigest()
+    return dict(video_scores=dict(source='external video scores', file=path.name, sha256=file_sha256(path)))
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

@@ -280,6 +280,7 @@ class WTALDataset(BaseDataset):
             video_ids=[video.video_id for video in videos],
         )
         self._modalities = None if sidecar is None else sidecar.widths_of_modalities or None
+        self.feature_facts = {} if sidecar is None else sidecar.facts
         return check_videos(
             videos,
             folder=folder,

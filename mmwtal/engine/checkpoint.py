@@ -18,6 +18,8 @@ BEST_ON_TEST = 'best_on_test.pth'
 GUIDANCE = 'guidance'
 # The entry with the running weights where ``state_dict`` holds their mean; of ``meta``: the mean of which iterations.
 WEIGHT_AVERAGE = 'weight_average'
+# The entry of ``meta`` with what ``features.json`` of the training features says of how they were made.
+FEATURES = 'features'
 _NAME = re.compile(r'iter_(\d+)\.pth')
 
 

@@ -4,7 +4,9 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from mmwtal.formats.feature_facts import feature_facts
 from mmwtal.formats.findings import Finding, Kind, shown
 from mmwtal.structures.timebase import Timebase
 from mmwtal.utils.errors import UserError
@@ -52,6 +54,11 @@ class FeatureSidecar:
     videos: Mapping[str, SidecarVideo]
     findings: Mapping[str, tuple[Finding, ...]]
     stated: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the file states of how the features were made."""
+        return feature_facts(self.stated)
 
     @property
     def widths_of_modalities(self) -> dict[str, int]:

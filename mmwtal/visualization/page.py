@@ -2,7 +2,8 @@
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import cv2
 import numpy as np
 
 from mmwtal.utils.files import write_atomically
-from mmwtal.visualization.text_flow import DPI, LEADING, Style, flow, font
+from mmwtal.visualization.sheet import Sheet
+from mmwtal.visualization.text_flow import DPI, LEADING, Style, flow
 
 # Points, of which a picture is 864 wide; which is 1200 pixels.
 WIDTH, MARGIN = 864.0, 18.0
@@ -30,7 +32,8 @@ class Page:
 
     def __init__(self) -> None:
         self._height = MARGIN
-        self._blocks: list[tuple[float, Callable[[Any, float], None]]] = []
+        #: Top and what draws it.
+        self._blocks: list[tuple[float, Callable[[Sheet], None]]] = []
 
     def text(self, words: Words, *, indent: float = 0.0, before: float = 0.0) -> None:
         """Add a paragraph.
@@ -44,20 +47,16 @@ class Page:
         if not placed:
             return
         size = max(piece.style.size for piece in placed)
-        self._height += before
-        top = self._height
 
-        def draw(figure: Any, height: float) -> None:
+        def draw(sheet: Sheet) -> None:
             for piece in placed:
                 # Baselines are a letter's height below the top of their line.
-                y = top + (piece.line + 0.78) * size * LEADING
-                _write(figure, height, piece.text, MARGIN + indent + piece.left, y, piece.style)
+                sheet.write(piece.text, indent + piece.left, (piece.line + 0.78) * size * LEADING, piece.style)
 
-        self._add((placed[-1].line + 1) * size * LEADING, draw)
+        self.drawing((placed[-1].line + 1) * size * LEADING, draw, before=before)
 
     def frames(self, frames: Sequence[np.ndarray], times: Sequence[float], *, before: float = 0.0) -> None:
         """Add pictures, RGB (H, W, 3), uint8, in rows, each with its time."""
-        self._height += before
         columns = _columns(len(frames))
         cell = (INNER - (columns - 1) * _GAP) / columns
         shapes = np.array([frame.shape[:2] for frame in frames], dtype=float)
@@ -66,27 +65,24 @@ class Page:
         wide = float((shapes[:, 1] * scale).max())
         rows = math.ceil(len(frames) / columns)
         size = (_pixels(rows * (row + _GAP) - _GAP), _pixels(INNER))
-        sheet = np.full((*size, 3), 255, dtype=np.uint8)
+        picture = np.full((*size, 3), 255, dtype=np.uint8)
         corners = []
         for number, (frame, factor) in enumerate(zip(frames, scale, strict=True)):
             left, top = number % columns * (wide + _GAP), number // columns * (row + _GAP)
             x, y = _pixels(left), _pixels(top)
             shape = (max(1, int(frame.shape[1] * factor * DPI / 72)), max(1, int(frame.shape[0] * factor * DPI / 72)))
             small = cv2.resize(frame, shape, interpolation=cv2.INTER_AREA if factor * DPI / 72 < 1 else cv2.INTER_CUBIC)
-            place = sheet[y : y + shape[1], x : x + shape[0]]
+            place = picture[y : y + shape[1], x : x + shape[0]]
             place[...] = small[: place.shape[0], : place.shape[1]]
             corners.append((left, top + frame.shape[0] * factor))
         digits = 1 if len(times) < 2 or float(np.diff(times).min()) >= 0.1 else 2
-        start = self._height
 
-        def draw(figure: Any, height: float) -> None:
-            figure.figimage(sheet[::-1], _pixels(MARGIN), _pixels(height - start) - size[0], origin='lower')
+        def draw(sheet: Sheet) -> None:
+            sheet.image(picture, 0, 0)
             for time, (left, bottom) in zip(times, corners, strict=True):
-                _write(
-                    figure, height, f'{time:.{digits}f} s', MARGIN + left + 4, start + bottom - 5, _STAMP, box='#000000'
-                )
+                sheet.write(f'{time:.{digits}f} s', left + 4, bottom - 5, _STAMP, box='#000000')
 
-        self._add(size[0] * 72 / DPI, draw)
+        self.drawing(size[0] * 72 / DPI, draw, before=before)
 
     def bars(
         self,
@@ -104,72 +100,70 @@ class Page:
             spans: Name, colour, and starts and ends in seconds, of each row.
             before: Points of space above it.
         """
-        from matplotlib.lines import Line2D
-        from matplotlib.patches import Rectangle
+        rows = list(spans)
 
-        self._height += before
-        rows, start = list(spans), self._height
+        def place(time: float) -> float:
+            return INNER * min(max(time / duration, 0.0), 1.0)
 
-        def draw(figure: Any, height: float) -> None:
-            def place(time: float) -> float:
-                return MARGIN + INNER * min(max(time / duration, 0.0), 1.0)
-
-            def line(x: Sequence[float], y: Sequence[float], colour: str, width: float) -> None:
-                across, up = [value / WIDTH for value in x], [1 - (start + value) / height for value in y]
-                figure.add_artist(Line2D(across, up, color=colour, linewidth=width))
-
-            line([MARGIN, MARGIN + INNER], [8, 8], '#888888', 1)
+        def draw(sheet: Sheet) -> None:
+            sheet.line([0, INNER], [8, 8], colour='#888888')
             for time in times:
-                line([place(time)] * 2, [4, 12], '#222222', 1)
+                sheet.line([place(time)] * 2, [4, 12], colour='#222222')
             for tick in _ticks(duration):
-                line([place(tick)] * 2, [8, 11], '#888888', 0.8)
-                _write(figure, height, f'{tick:g} s', place(tick), start + 21, _TICK, align='center')
+                sheet.line([place(tick)] * 2, [8, 11], colour='#888888', width=0.8)
+                sheet.write(f'{tick:g} s', place(tick), 21, _TICK, align='center')
             for number, (name, colour, parts) in enumerate(rows):
-                top = start + 26 + number * 2 * _ROW
-                _write(figure, height, name, MARGIN, top + 9, Style(size=8, colour=colour, bold=True))
+                top = 26 + number * 2 * _ROW
+                sheet.write(name, 0, top + 9, Style(size=8, colour=colour, bold=True))
                 for begin, end in parts:
                     left, right = place(begin), max(place(end), place(begin) + 1)
-                    corner = (left / WIDTH, 1 - (top + 2 * _ROW - 3) / height)
-                    bar = Rectangle(
-                        corner, (right - left) / WIDTH, 9 / height, color=colour, transform=figure.transFigure
-                    )
-                    figure.add_artist(bar)
+                    sheet.box(left, top + 2 * _ROW - 12, right - left, 9, colour=colour)
 
-        self._add(26 + 2 * _ROW * len(rows), draw)
+        self.drawing(26 + 2 * _ROW * len(rows), draw, before=before)
+
+    def drawing(self, height: float, draw: Callable[[Sheet], None], *, before: float = 0.0) -> None:
+        """Add a block that is drawn on a sheet, :data:`INNER` points wide.
+
+        Args:
+            height: Points.
+            draw: Draws it.
+            before: Points of space above it.
+        """
+        self._height += before
+        self._blocks.append((self._height, draw))
+        self._height += height
 
     def save(self, path: Path) -> None:
         """Write the page as a PNG file, which appears when it is complete."""
+        with _missing_signs_allowed():
+            canvas = self._drawn()
+            write_atomically(path, lambda file: canvas.print_png(file, pil_kwargs={'optimize': True}))
+
+    def render(self) -> np.ndarray:
+        """Return the page as a picture, RGB (H, W, 3), uint8."""
+        with _missing_signs_allowed():
+            canvas = self._drawn()
+            canvas.draw()
+            return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+    def _drawn(self) -> Any:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
         height = math.ceil((self._height + MARGIN) * DPI / 72) * 72 / DPI
         figure = Figure(figsize=(WIDTH / 72, height / 72), dpi=DPI, facecolor='white')
         canvas = FigureCanvasAgg(figure)
-        for _, draw in self._blocks:
-            draw(figure, height)
-        with warnings.catch_warnings():
-            # Signs that no installed font has are drawn as boxes.
-            warnings.filterwarnings('ignore', message='Glyph')
-            write_atomically(path, lambda file: canvas.print_png(file))
-
-    def _add(self, height: float, draw: Callable[[Any, float], None]) -> None:
-        self._blocks.append((self._height, draw))
-        self._height += height
+        for top, draw in self._blocks:
+            draw(Sheet(figure, (WIDTH, height), (MARGIN, top)))
+        return canvas
 
 
-def _write(
-    figure: Any, height: float, text: str, x: float, y: float, style: Style, *, box: str = '', align: str = 'left'
-) -> None:
-    """Write a line; x and y are the points of its baseline from the page's upper left corner."""
-    behind = box or style.background
-    patch = {'facecolor': behind, 'edgecolor': 'none', 'pad': 1.2, 'alpha': 0.65 if box else 1.0} if behind else None
-    figure.text(
-        *(x / WIDTH, 1 - y / height, text),
-        **{'fontproperties': font(style), 'color': style.colour, 'ha': align, 'va': 'baseline'},
-        # A dollar sign would start a formula.
-        parse_math=False,
-        bbox=patch,
-    )
+@contextmanager
+def _missing_signs_allowed() -> Iterator[None]:
+    """Let signs that no installed font has be drawn as boxes."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings('ignore', message='Glyph')
+        yield
 
 
 def _columns(count: int) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmwtal.apis import init_localizer
+from mmwtal.apis import WTALInferencer, init_localizer
 
 from .conftest import CONFIG, GUIDED, ROOT, Tool, Toy, weights
 
@@ -54,6 +54,9 @@ def test_testing_needs_nothing_of_the_guidance(
     assert 'dropped: optimizer' in done.stdout
     assert small.stat().st_size < guided.stat().st_size / 2
     spoilt = torch.load(guided, weights_only=True)
+    # What features must be like for this model.
+    stated = {'fps': 25, 'stride': 16, 'window': 16, 'width': 128, 'model': 'synthetic'}
+    assert spoilt['meta']['features'] == {**stated, 'modalities': {'rgb': [0, 64], 'flow': [64, 128]}}
     for name, value in spoilt['state_dict'].items():
         if name.startswith('guidance.'):
             value.fill_(float('nan'))
@@ -70,6 +73,8 @@ def test_testing_needs_nothing_of_the_guidance(
         monkeypatch.syspath_prepend(toy.folder)
         model = init_localizer(toy.config, guided)
         assert model.guidance is None
+        found = WTALInferencer(toy.config, guided, device='cpu')(small_data)['predictions']
+        assert {one['video']: one['actions'] for one in found} == predictions(tmp_path / '0')
         assert model.state_dict().keys() == weights(small).keys()
         # The same harness shows that training does need the texts.
         done = run_without('train.py', toy.config, '--data-root', small_data, '--work-dir', tmp_path / 'w')

@@ -78,6 +78,28 @@ TOOLS = {
         output='out',
         wrong=(*_WRONG_RUN, '--dump {out}', '--dump {text}/x.json', '--cfg-options test_evaluator.subset=training'),
     ),
+    'infer': Tool(
+        path='infer.py',
+        argv='{root} --config {config} --checkpoint {checkpoint} --out {out}',
+        inputs=('root', 'config', 'checkpoint'),
+        output='out',
+        wrong=(
+            *(*_WRONG_CONFIG, '--device warp', '--formats mp3', '--score-threshold x', '--score-threshold nan'),
+            *('--top-k 0', '--batch-size 0', '--extractor {config}', '--extractor {text}', '--videos {absent}'),
+            *('--data-root {root}', '{absent}', '{text}', '--data-root {absent}'),
+        ),
+    ),
+    'timeline': Tool(
+        path='analysis/timeline.py',
+        argv='{root} --model m={config}:{checkpoint} --predictions p={predictions} --out {out}',
+        inputs=('root', 'config', 'checkpoint', 'predictions'),
+        output='out',
+        output_is_file=True,
+        wrong=(
+            *('--video x', '--model x', '--model a=b', '--predictions x', '--predictions m={predictions}'),
+            *('--plan {plan}', '--plan {text}', '--plan {absent}'),
+        ),
+    ),
     'evaluate': Tool(
         path='evaluate.py',
         argv='{predictions} {annotations} --protocol anet --out {out}',
@@ -231,7 +253,8 @@ def write_sound_inputs(folder: Path) -> dict[str, Path]:
     dataset = WTALDataset(data_root=paths['root'], subset='test', test_mode=True)
     sizes = {'num_classes': len(dataset.metainfo['classes']), 'in_channels': dataset.feature_width}
     model = init_localizer(paths['config'], cfg_options={f'model.{key}': value for key, value in sizes.items()})
-    torch.save({'state_dict': model.state_dict(), 'meta': sizes}, paths['checkpoint'])
+    meta = {**sizes, 'dataset_meta': {'classes': list(dataset.metainfo['classes'])}}
+    torch.save({'state_dict': model.state_dict(), 'meta': meta}, paths['checkpoint'])
     torch.save({'fusion.0.weight': torch.ones(4, 4, 1)}, paths['official'])
     paths['thumos14'].mkdir()
     columns = {'videoname': [b'a'], 'subset': [b'test'], 'duration': [6.4], 'segments': [[[1.0, 2.0]]]}

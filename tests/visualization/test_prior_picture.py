@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from mmwtal.priors.asked_records import costs
 from mmwtal.priors.conversation import Outcome
 from mmwtal.priors.schema import PriorRecord, PriorText
-from mmwtal.visualization import page as page_module
 from mmwtal.visualization.page import INNER
 from mmwtal.visualization.prior_picture import draw_prior
+from mmwtal.visualization.sheet import Sheet
 from mmwtal.visualization.text_flow import Style, flow, text_width
 
 COMPLETE = 'The athlete sprints in, arches backwards over the crossbar and lands softly.'
@@ -43,13 +43,13 @@ def frames(count: int, height: int = 48, width: int = 64) -> list[np.ndarray]:
 def written(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float, float, Style]]:
     """Collects what is written: text, x, y and style."""
     found: list[tuple[str, float, float, Style]] = []
-    original = page_module._write
+    original = Sheet.write
 
-    def write(figure, height, text, x, y, style, **options):
-        found.append((text, x, y, style))
-        original(figure, height, text, x, y, style, **options)
+    def write(self, text, x, y, style, **options):
+        found.append((text, self._left + x, self._top + y, style))
+        original(self, text, x, y, style, **options)
 
-    monkeypatch.setattr(page_module, '_write', write)
+    monkeypatch.setattr(Sheet, 'write', write)
     return found
 
 

@@ -9,6 +9,7 @@ from mmengine.runner import Runner
 
 from mmwtal.engine.checkpoint import (
     BEST_ON_TEST,
+    FEATURES,
     WEIGHT_AVERAGE,
     check_state_dict,
     checkpoint_name,
@@ -119,9 +120,12 @@ class WTALCheckpointHook(Hook):
             path.unlink()
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """State the model's sizes and store the message hub as plain values."""
+        """State the model's sizes and what its features are, and store the message hub as plain values."""
         model = unwrap(runner.model)
         checkpoint['meta'].update(num_classes=model.num_classes, in_channels=model.in_channels)
+        facts = getattr(runner.train_dataloader.dataset, 'feature_facts', None)
+        if facts:
+            checkpoint['meta'][FEATURES] = facts
         checkpoint['message_hub'] = plain_message_hub(checkpoint['message_hub'])
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:

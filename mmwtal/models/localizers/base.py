@@ -96,8 +96,35 @@ class BaseLocalizer(BaseModel):
         if mode == 'loss':
             return self._loss(inputs, data_samples, mask)
         if mode == 'predict':
-            return self._predict(inputs, data_samples, mask)
+            return self.predict(inputs, data_samples, mask)[1]
         raise ValueError(f"mode must be 'tensor', 'loss' or 'predict', found {mode!r}")
+
+    def predict(
+        self, inputs: Tensor, data_samples: Sequence[WTALDataSample] | None, mask: Tensor
+    ) -> tuple[LocalizerOutput, list[WTALDataSample]]:
+        """Return the output for a batch, and its data samples with ``pred_instances``; ``mode='predict'`` gives these.
+
+        Raises:
+            UserError: If there is no decoder, or not a data sample with a timebase for each video.
+        """
+        if self.decoder is None:
+            raise UserError('the model has no decoder, so that it cannot predict segments; set model.decoder')
+        if data_samples is None:
+            raise UserError('to predict segments in seconds, give one data sample with a timebase for each video')
+        for sample in data_samples:
+            if 'timebase' not in sample:
+                raise UserError(
+                    f'video {sample.get("video_id")!r} has no timebase, so that its snippets have no seconds; state '
+                    'fps and stride in features.json, or set timebase of the dataset or the data sample'
+                )
+        output = self.localize(inputs, mask)
+        if hasattr(self.guidance, 'fuse'):
+            output = self.guidance.fuse(inputs, output)
+        output.video_scores = self._external_scores(data_samples)
+        instances = self.decoder.decode(output, [sample.timebase for sample in data_samples])
+        for sample, predicted in zip(data_samples, instances, strict=True):
+            sample.pred_instances = predicted
+        return output, list(data_samples)
 
     def parse_losses(self, losses: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Sum the terms whose names contain ``loss``; see mmengine's ``BaseModel``.
@@ -129,28 +156,6 @@ class BaseLocalizer(BaseModel):
         if clash:
             raise UserError(f'the head and the guidance both have the terms {clash}; rename those of the head')
         return {**terms, **added}
-
-    def _predict(
-        self, inputs: Tensor, data_samples: Sequence[WTALDataSample] | None, mask: Tensor
-    ) -> list[WTALDataSample]:
-        if self.decoder is None:
-            raise UserError('the model has no decoder, so that it cannot predict segments; set model.decoder')
-        if data_samples is None:
-            raise UserError('to predict segments in seconds, give one data sample with a timebase for each video')
-        for sample in data_samples:
-            if 'timebase' not in sample:
-                raise UserError(
-                    f'video {sample.get("video_id")!r} has no timebase, so that its snippets have no seconds; state '
-                    'fps and stride in features.json, or set timebase of the dataset or the data sample'
-                )
-        output = self.localize(inputs, mask)
-        if hasattr(self.guidance, 'fuse'):
-            output = self.guidance.fuse(inputs, output)
-        output.video_scores = self._external_scores(data_samples)
-        instances = self.decoder.decode(output, [sample.timebase for sample in data_samples])
-        for sample, predicted in zip(data_samples, instances, strict=True):
-            sample.pred_instances = predicted
-        return list(data_samples)
 
     def _external_scores(self, data_samples: Sequence[WTALDataSample]) -> Tensor | None:
         """Return the scores of the videos that the samples bring along, (B, C); None where they bring none."""

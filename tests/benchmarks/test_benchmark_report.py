@@ -1,6 +1,6 @@
 import pytest
 
-from benchmarks import breakdown_report, guidance_cost
+from benchmarks import breakdown_report, extraction, guidance_cost, mllm_client
 from benchmarks.report import add_statistics, to_markdown
 from benchmarks.store import load_rows
 
@@ -82,7 +82,13 @@ def test_memory_notes_and_waiting():
 def test_the_stored_tables_are_those_of_the_stored_measurements(repo_root):
     stored = sorted((repo_root / 'benchmarks' / 'results').glob('*.json'))
     assert stored
-    renders = {'breakdown': breakdown_report.to_markdown, 'guidance': guidance_cost.to_markdown, 'cpu': to_markdown}
+    renders = {
+        'breakdown': breakdown_report.to_markdown,
+        'cpu': to_markdown,
+        'extraction': extraction.to_markdown,
+        'guidance': guidance_cost.to_markdown,
+        'mllm': mllm_client.to_markdown,
+    }
     for path in stored:
         rows = load_rows(path)
         render = renders[path.name.split('-')[0]]

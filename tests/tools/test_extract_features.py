@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +27,14 @@ pytest.importorskip('av', reason='needs PyAV: pip install "mmwtal[priors]"')
 ROOT = Path(__file__).resolve().parents[2]
 TOOL = ROOT / 'tools' / 'extract_features.py'
 CONFIG = ROOT / 'configs' / 'features' / 'tiny_two-stream.py'
-SMALL = ['--cfg-options', 'job.extractor.device=cpu']
+# Each process takes its time to start.
+SMALL = ['--workers', '1', '--cfg-options', 'job.extractor.device=cpu', 'job.decoders=1']
 VARIED = [0, 40, 80, 120, 1000, 1500, 1533, 1566, 2600, 2640]
+# What the config says.
+STREAMS = [
+    {'name': 'rgb', 'backbone': {'type': 'TinyRandom'}},
+    {'name': 'flow', 'backbone': {'type': 'TinyRandom', 'channels': 2}, 'flow': {'type': 'DISFlow', 'preset': 'fast'}},
+]
 Run = Callable[..., tuple[int, str]]
 
 
@@ -38,12 +44,12 @@ def run(capsys: pytest.CaptureFixture) -> Run:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
 
-    def call(*argv: str | Path, config: Path = CONFIG) -> tuple[int, str]:
+    def call(*argv: str | Path, config: Path = CONFIG, settings: Sequence[str] = ()) -> tuple[int, str]:
         with pytest.raises(SystemExit) as end:
             run_tool(
                 module.main,
                 module.build_parser(),
-                [str(word) for word in (config, *argv, *(() if '--cfg-options' in argv else SMALL))],
+                [str(word) for word in (config, *argv, *SMALL, *settings)],
             )
         said, error = capsys.readouterr()
         return end.value.code, said + error
@@ -104,6 +110,9 @@ def test_from_videos_and_labels_to_a_data_root(
         'turned': (6, 128),
         'varied': (4, 128),
     }
+    extractor = VideoExtractor(streams=STREAMS, device='cpu')
+    for video, found in made.items():
+        np.testing.assert_allclose(found, extractor.extract(next(videos.rglob(f'{video}.*'))).features, atol=1e-5)
     sidecar = read_sidecar(out / 'features')
     assert sidecar.video('film').frames == 100
     assert sidecar.video('varied').duration == pytest.approx(2.64 + 0.04, abs=0.05)
@@ -130,29 +139,12 @@ def test_from_videos_and_labels_to_a_data_root(
     assert 'snippets  23' in said
 
 
-def test_features_are_those_of_the_extractor(run: Run, videos: Path, tmp_path: Path) -> None:
-    code, said = run(videos, tmp_path / 'out')
-    assert code == 1, said
-    assert '5 ok, 2 failed' in said
-    assert not (tmp_path / 'out' / 'annotations.json').exists()
-    streams = [
-        {'name': 'rgb', 'backbone': {'type': 'TinyRandom'}},
-        {
-            'name': 'flow',
-            'backbone': {'type': 'TinyRandom', 'channels': 2},
-            'flow': {'type': 'DISFlow', 'preset': 'fast'},
-        },
-    ]
-    extractor = VideoExtractor(streams=streams, device='cpu')
-    for video, found in features(tmp_path / 'out').items():
-        path = next(videos.rglob(f'{video}.*'))
-        np.testing.assert_allclose(found, extractor.extract(path).features, atol=1e-5)
-
-
 def test_another_config_and_folder_are_refused(run: Run, videos: Path, tmp_path: Path) -> None:
     out = tmp_path / 'out'
     rgb = CONFIG.with_name('tiny_rgb.py')
-    run(videos, out, config=rgb)
+    code, said = run(videos, out, config=rgb)
+    assert (code, '5 ok, 2 failed' in said) == (1, True), said
+    assert not (out / 'annotations.json').exists()
     code, said = run(videos, out)
     assert code == 2
     assert 'is of another job' in said
@@ -169,9 +161,8 @@ def test_another_config_and_folder_are_refused(run: Run, videos: Path, tmp_path:
 
 def test_shards_make_one_sidecar_and_float16(run: Run, videos: Path, tmp_path: Path) -> None:
     out = tmp_path / 'out'
-    half = ['job.storage=float16']
     for shard in (1, 0):
-        code, said = run(videos, out, '--num-shards', '2', '--shard', shard, *SMALL, *half)
+        code, said = run(videos, out, '--num-shards', '2', '--shard', shard, settings=['job.storage=float16'])
         assert code in (0, 1), said
     assert {array.dtype for array in features(out).values()} == {np.dtype(np.float16)}
     sidecar = json.loads((out / 'features' / 'features.json').read_text())
@@ -211,7 +202,7 @@ def test_kill_9_loses_and_doubles_nothing(run: Run, videos: Path, tmp_path: Path
     for number in range(8):
         shutil.copy(videos / 'film.mp4', folder / f'v{number:02d}.mp4')
     out = tmp_path / 'out'
-    command = [sys.executable, str(TOOL), str(CONFIG), str(folder), str(out), *SMALL, 'job.decoders=1']
+    command = [sys.executable, str(TOOL), str(CONFIG), str(folder), str(out), *SMALL]
     environment = {**os.environ, 'PYTHONPATH': str(ROOT), 'OMP_NUM_THREADS': '1'}
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 60
@@ -222,7 +213,7 @@ def test_kill_9_loses_and_doubles_nothing(run: Run, videos: Path, tmp_path: Path
     assert process.returncode == -signal.SIGKILL, 'the kill came in time'
     there = {path.name: path.stat().st_mtime_ns for path in out.glob('features/*.npy')}
     assert 0 < len(there) < 8
-    code, said = run(folder, out, '--cfg-options', 'job.decoders=1', 'job.extractor.device=cpu')
+    code, said = run(folder, out)
     assert code == 0, said
     arrays = list(features(out).values())
     assert len(arrays) == 8
@@ -255,13 +246,13 @@ def test_a_further_stream_lies_beside_the_features(run: Run, videos: Path, label
     run(videos, out, '--labels', labels)
     annotations = (out / 'annotations.json').read_bytes()
     rgb = CONFIG.with_name('tiny_rgb.py')
-    options = ('--cfg-options', 'job.features=features-small', 'job.extractor.device=cpu')
-    code, said = run(videos, out, '--labels', labels, *options, config=rgb)
+    small = {'config': rgb, 'settings': ['job.features=features-small']}
+    code, said = run(videos, out, '--labels', labels, **small)
     assert code == 1, said
     assert (out / 'annotations.json').read_bytes() == annotations
     dataset = WTALDataset(data_root=out, subset='training', pipeline=[], streams={'small': 'features-small'})
     assert (dataset.feature_width, dataset.stream_widths) == (128, {'small': 64})
-    code, said = run(videos, out, '--status', *options, config=rgb)
+    code, said = run(videos, out, '--status', **small)
     assert (code, '4 ok, 1 failed, 0 to do' in said) == (0, True), said
-    code, said = run(videos, out, '--cfg-options', 'job.features=../other', config=rgb)
+    code, said = run(videos, out, settings=['job.features=../other'])
     assert (code, "found '../other'" in said) == (2, True)

@@ -1,6 +1,6 @@
 import pytest
 
-from benchmarks import breakdown_report, extraction, guidance_cost, mllm_client
+from benchmarks import breakdown_report, extraction, guidance_cost, inference, mllm_client
 from benchmarks.report import add_statistics, to_markdown
 from benchmarks.store import load_rows
 
@@ -87,6 +87,7 @@ def test_the_stored_tables_are_those_of_the_stored_measurements(repo_root):
         'cpu': to_markdown,
         'extraction': extraction.to_markdown,
         'guidance': guidance_cost.to_markdown,
+        'inference': inference.to_markdown,
         'mllm': mllm_client.to_markdown,
     }
     for path in stored:

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pytest
 import torch
 
 from .conftest import CONFIG, ROOT, SHORT, Tool, weights
@@ -39,6 +40,7 @@ def test_load_from_says_what_was_not_loaded(run_tool: Tool, small_data: Path, tm
     assert 'foreign.pth: none of its 1 weights fits' in done.stderr
 
 
+@pytest.mark.slow
 def test_a_part_of_the_classes(run_tool: Tool, small_data: Path, tmp_path: Path) -> None:
     classes = json.loads((small_data / 'annotations.json').read_text())['classes'][1:4]
     config = tmp_path / 'part.py'

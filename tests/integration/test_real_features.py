@@ -35,6 +35,7 @@ def train_and_test(run_tool: Tool, root: Path, work_dir: Path) -> dict:
     return json.loads((work_dir / 'result.json').read_text())
 
 
+@pytest.mark.slow
 def test_two_real_videos_whose_stride_is_not_known(run_tool: Tool, shared_data: Path, tmp_path: Path) -> None:
     source = shared_data / 'features' / 'bbformer_i3d'
     truth = json.loads((source / 'gt.json').read_text())['GT']

@@ -123,6 +123,7 @@ def test_nothing_is_deleted_before_all_is_checked(run_tool: Tool, small_data: Pa
     assert (tmp_path / 'iter_2.pth').is_file()
 
 
+@pytest.mark.slow
 def test_resuming_an_earlier_checkpoint_beside_a_later_one(run_tool: Tool, small_data: Path, tmp_path: Path) -> None:
     options = ['--data-root', small_data, '--cfg-options', *SHORT, 'train_cfg.max_iters=8']
     run_tool('train.py', CONFIG, '--work-dir', tmp_path, *options, 'default_hooks.checkpoint.keep=2')
@@ -132,6 +133,7 @@ def test_resuming_an_earlier_checkpoint_beside_a_later_one(run_tool: Tool, small
     assert [path.name for path in tmp_path.glob('*.pth')] == ['iter_6.pth']
 
 
+@pytest.mark.slow
 def test_a_home_folder_in_paths(
     run_tool: Tool, small_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

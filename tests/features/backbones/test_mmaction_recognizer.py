@@ -100,7 +100,7 @@ def test_normalisation_is_that_of_mmaction(tmp_path):
 
     frames = torch.randint(0, 256, (1, 8, 32, 32, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     settings = dict(mean=[120.0, 110.0, 100.0], std=[60.0, 55.0, 50.0], format_shape='NCTHW')
-    theirs = MODELS.build(dict(type='ActionDataPreprocessor', **settings))
+    theirs = MODELS.build(dict(type='mmaction.ActionDataPreprocessor', **settings))
     inputs = frames.permute(0, 4, 1, 2, 3)
     expected = theirs(dict(inputs=[inputs], data_samples=None))['inputs'].view(inputs.shape)
     found = MMActionRecognizer(config=write_config(tmp_path)).preprocessing(frames)

@@ -144,12 +144,16 @@ class VideoReader:
     def steps(self, fps: float, start: float = 0.0, end: float | None = None) -> Iterator[float]:
         """Yield the times of :meth:`resampled`, where the reader then stands; :meth:`picture` gives what is wanted.
 
-        When it ends the reader stands at the last frame.
+        When it ends the reader stands where the last of them found it.
         """
         number = 0
         while (time := start + number / fps) < (math.inf if end is None else end) - _SAME_TIME:
+            before = self._time, self._frame
             self._move(time, strict=False)
             if self._next is None and time >= self._source.end - _SAME_TIME:
+                if self._time != before[0]:
+                    # The file has frames after the last one that was shown.
+                    self._next, (self._time, self._frame) = (self._time, self._frame), before
                 return
             yield time
             number += 1

@@ -122,6 +122,17 @@ def test_a_stream_that_sees_few_frames_of_each_snippet(film: Path) -> None:
     assert found == [[4, 12], [20, 28], [36, 39]], 'the last frame is in place of those beyond the end'
 
 
+@pytest.mark.parametrize('fps', [7.0, 3.0])
+def test_padding_shows_the_last_frame_of_the_resampled_video(film: Path, fps: float) -> None:
+    dense = shown(film, plan_of(stream(16), window=16, stride=16, fps=fps, partial='pad'))
+    assert dense[-1][-2:] == [dense[-1][-1]] * 2
+    assert dense[-1][-1] < 39, 'the file has frames after it'
+    for seen in (1, 2, 5):
+        plan = plan_of(stream(seen), window=16, stride=16, fps=fps, partial='pad')
+        offsets = plan.grid.frames_of(0, 1, seen)[0].tolist()
+        assert shown(film, plan) == [[row[offset] for offset in offsets] for row in dense]
+
+
 def test_flow_is_that_to_the_next_frame_and_the_last_frame_has_the_one_before(film: Path) -> None:
     flow = stream(16, name='flow', flow=PairFlow())
     for snippets in (1, 10):

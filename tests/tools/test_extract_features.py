@@ -217,7 +217,7 @@ def test_a_video_that_changed_and_fails_leaves_no_features_of_the_old_one(run: R
     assert list(read_sidecar(out / 'features').videos) == ['turned']
     (out / 'features' / 'turned.npy').unlink()
     said = run(*words, '--status')[1]
-    assert '1 failed, 1 to do' in said
+    assert '1 failed, 2 to do' in said
 
 
 def test_a_mistake_costs_nothing_of_another_config(run: Run, videos: Path, tmp_path: Path) -> None:

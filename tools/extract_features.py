@@ -11,19 +11,17 @@ Example: python tools/extract_features.py configs/features/tiny_rgb.py videos da
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from mmwtal.conversion.options import add_label_options
 from mmwtal.formats.findings import shown
 from mmwtal.offline.job import State
+from mmwtal.offline.lists import alike, counted_lines
 from mmwtal.utils.cli import run_tool
 from mmwtal.utils.config.options import add_cfg_options
 from mmwtal.utils.errors import UserError
 from mmwtal.utils.run_options import positive_number_word
-
-_SHOWN = 10
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -111,7 +109,7 @@ def _run(args: argparse.Namespace, job: Any, plan: Any, shard: Any) -> Counter[S
         done = run_folder(job, plan, job.store.folder, shard, again=again, stream=sys.stderr)
     print(f'{counted(done.counts) or "nothing to do"} in {done.seconds:.0f} s; {done.before} videos were done before')
     records = job.store.records()
-    _list('videos have no features', _reasons(records))
+    _say(counted_lines('videos have no features', _reasons(records)))
     return done.counts
 
 
@@ -149,7 +147,7 @@ def _status(args: argparse.Namespace) -> int:
     print(f'snippets  {sum(record["snippets"] for record in store.done().values())}')
     if busy := store.ledger.busy():
         print(f'running   {", ".join(busy)}')
-    _list('videos have no features', _reasons(records))
+    _say(counted_lines('videos have no features', _reasons(records)))
     return 0
 
 
@@ -160,9 +158,9 @@ def _reasons(records: Any) -> list[str]:
 def _say_planned(plan: Any) -> None:
     readable = [entry for entry in plan.entries if not entry.problem]
     print(f'{len(readable)} videos of {sum(entry.duration for entry in readable) / 3600:.2f} hours can be read')
-    _list('labels have no video file', [shown(video) for video in plan.missing])
-    _list('groups of videos have the same content', [' = '.join(map(shown, group)) for group in plan.duplicates])
-    _list('files have names that are no video ids', plan.misnamed)
+    _say(counted_lines('labels have no video file', [shown(video) for video in plan.missing]))
+    _say(counted_lines('groups of videos have the same content', [alike(group) for group in plan.duplicates]))
+    _say(counted_lines('files have names that are no video ids', plan.misnamed))
     if plan.unasked:
         print(f'{plan.unasked} other video files are there, which no CSV file names')
 
@@ -181,13 +179,9 @@ def _labels(args: argparse.Namespace) -> Any:
     return labels
 
 
-def _list(what: str, lines: Sequence[str]) -> None:
-    """Print how many of a kind there are, and the first of them; nothing where there are none."""
+def _say(lines: list[str]) -> None:
     if lines:
-        print(f'{len(lines)} {what}:')
-        print(*(f'  {line}' for line in lines[:_SHOWN]), sep='\n')
-    if len(lines) > _SHOWN:
-        print(f'  ... and {len(lines) - _SHOWN} more')
+        print(*lines, sep='\n')
 
 
 def _folders(args: argparse.Namespace) -> tuple[str, Path]:

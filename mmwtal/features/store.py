@@ -110,14 +110,17 @@ class FeatureStore:
         Raises:
             UserError: If records are faulty.
         """
-        there = {path.name for path in self.features.glob('*.npy')}
-        found: dict[str, Mapping[str, Any]] = {}
-        for record in latest(self.ledger, 'video', 'state'):
-            is_done = record['state'] == 'ok'
-            if not is_done or feature_path(self.features, record['video']).name in there:
-                if is_done or record['video'] not in found:
-                    found[record['video']] = record
-        return found
+        found, there = self._recorded(), {path.name for path in self.features.glob('*.npy')}
+        gone = {
+            video
+            for video, record in found.items()
+            if record['state'] == 'ok' and feature_path(self.features, video).name not in there
+        }
+        if not gone:
+            return found
+        failures = [record for record in latest(self.ledger, 'video', 'state') if record['state'] != 'ok']
+        kept = {video: record for video, record in found.items() if video not in gone}
+        return {**kept, **{record['video']: record for record in failures if record['video'] in gone}}
 
     def _recorded(self) -> dict[str, Mapping[str, Any]]:
         """Return the record that counts of each video, whether its array is there or not."""

@@ -55,6 +55,7 @@ class VideoReader:
         #: Width and height of the pictures.
         self.size = fitted_size(self._source.size, short_side, enlarge=enlarge)
         self._gap = _FIRST_GAP if self._source.seekable else math.inf
+        self._next: tuple[float, Any] | None
         self._start()
 
     def __enter__(self) -> Self:
@@ -153,7 +154,8 @@ class VideoReader:
             if self._next is None and time >= self._source.end - _SAME_TIME:
                 if self._time != before[0]:
                     # The file has frames after the last one that was shown.
-                    self._next, (self._time, self._frame) = (self._time, self._frame), before
+                    self._next = self._time, self._frame
+                    self._time, self._frame = before
                 return
             yield time
             number += 1
@@ -161,7 +163,7 @@ class VideoReader:
     def _start(self) -> None:
         self._frames = self._source.frames()
         self._time, self._frame = next(self._frames)
-        self._next: tuple[float, Any] | None = next(self._frames, None)
+        self._next = next(self._frames, None)
 
     def _step(self) -> None:
         if self._next is not None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mmwtal.features.reading import (
     ReadingPlan,
@@ -159,6 +161,15 @@ def test_streams_of_several_sizes(film: Path) -> None:
     whole = stream(4, name='whole', short_side=60, interpolation='bicubic')
     full = next(read_stretches(film, plan_of(whole, window=4, stride=4, snippets=2))).streams['whole'].pictures
     np.testing.assert_array_equal(stretch.streams['central'].pictures, full[:, 15:45, 25:55])
+
+
+@given(st.integers(16, 2000), st.integers(16, 2000), st.integers(8, 400))
+def test_the_shorter_side_becomes_what_is_asked_for_and_proportions_stay(width: int, height: int, side: int) -> None:
+    new = stream(4, short_side=side).size((width, height))
+    assert min(new) == side
+    assert (new[0] <= new[1]) or width > height
+    assert abs(max(new) - max(height, width) * side / min(height, width)) <= 0.5
+    assert stream(4, short_side=None, crop=20).size((width, height)) == (20, 20)
 
 
 def test_a_decoder_goes_on_or_begins_again(film: Path, varied: Path) -> None:

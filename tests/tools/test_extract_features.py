@@ -197,7 +197,9 @@ def test_mistakes(run: Run, videos: Path, tmp_path: Path) -> None:
     assert (code, 'video film was given' in said) == (2, True)
 
 
-def test_a_video_that_changed_and_fails_leaves_no_features_of_the_old_one(run: Run, videos: Path, tmp_path: Path) -> None:
+def test_a_video_that_changed_and_fails_leaves_no_features_of_the_old_one(
+    run: Run, videos: Path, tmp_path: Path
+) -> None:
     folder = tmp_path / 'videos'
     folder.mkdir()
     for name in ('film.mp4', 'varied.mp4', 'turned.mp4'):

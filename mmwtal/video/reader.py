@@ -55,6 +55,9 @@ class VideoReader:
         #: Width and height of the pictures.
         self.size = fitted_size(self._source.size, short_side, enlarge=enlarge)
         self._gap = _FIRST_GAP if self._source.seekable else math.inf
+        # Where it stands, and the frame after that.
+        self._time: float
+        self._frame: Any
         self._next: tuple[float, Any] | None
         self._start()
 

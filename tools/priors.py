@@ -10,22 +10,21 @@ Example: python tools/priors.py run configs/priors/qwen3-vl-8b_server.py --data-
 import argparse
 import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
 from mmwtal.formats.annotations import AnnotationSet, read_annotations
 from mmwtal.formats.findings import shown
 from mmwtal.offline.job import State
+from mmwtal.offline.lists import alike, counted_lines
 from mmwtal.offline.manifest import MANIFEST_NAME, PLAN_NAME
-from mmwtal.priors.status import counted_lines, format_status
+from mmwtal.priors.status import format_status
 from mmwtal.priors.store import STORE_NAME, PriorStore
 from mmwtal.utils.cli import run_tool
 from mmwtal.utils.config.options import add_cfg_options
 from mmwtal.utils.errors import UserError
 from mmwtal.utils.run_options import positive_number_word
 
-_SHOWN = 10
 # Commands that begin a store; the others need one.
 _BEGINNING = ('plan', 'import', 'import-captions')
 
@@ -128,7 +127,7 @@ def _plan(args: argparse.Namespace) -> None:
     lines = [f'{len(readable)} videos of {hours:.2f} hours can be read; plan written to {_folder(args)}']
     lines += counted_lines('cannot be read', [f'{shown(one.video)}: {one.problem}' for one in plan.unreadable])
     lines += counted_lines('training videos have no file', [shown(video) for video in plan.missing])
-    lines += counted_lines('groups of videos have the same content', [_equal(group) for group in plan.duplicates])
+    lines += counted_lines('groups of videos have the same content', [alike(group) for group in plan.duplicates])
     if plan.unasked:
         lines.append(f'{plan.unasked} other video files are there, which no training video with a label is named by')
     print(*lines, sep='\n')
@@ -251,12 +250,6 @@ def _say_imported(done: Any, folder: Path) -> None:
     if done.pairs:
         share = f'{done.described / done.pairs:.1%}' if done.described is not None else ''
         print(f'{done.described} of {done.pairs} pairs of a training video and its class have a text ({share})')
-
-
-def _equal(videos: Sequence[str]) -> str:
-    """Return videos that are alike, of many the first: pages that stand for removed videos may be thousands."""
-    more = [f'{len(videos) - _SHOWN} more'] if len(videos) > _SHOWN else []
-    return ' = '.join([*map(shown, videos[:_SHOWN]), *more])
 
 
 def _folder(args: argparse.Namespace) -> Path:

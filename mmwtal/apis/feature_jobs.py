@@ -60,22 +60,24 @@ def write_data_root(
     Raises:
         UserError: If no training video has features, or a segment begins after its video.
     """
-    records, done = job.store.records(), job.store.done()
-    log = ConversionLog(converter='extract_features', sources=sources)
-    durations = {video: float(done[video]['duration']) for video in labels.videos if video in done}
-    if not any(video in durations for video in labels.training):
-        raise UserError(f'{root}: no video of the labels has features, so there is nothing to train on')
-    for video in labels.videos:
-        if video not in done:
-            reason = records[video]['reason'] if video in records else 'its file is missing, or was not read yet'
-            log.drop(video, f'it has no features: {reason}')
-    for video in done:
-        if video not in durations:
-            log.drop(video, 'it has features, and no CSV file names it')
-    problems: list[str] = []
-    database = make_database(labels, durations, train_subset, problems)
-    raise_problems('the labels', problems)
-    writer = DataRootWriter(root, log=log, overwrite=True, in_place=True)
-    for video in database:
-        writer.adopt_features(video, feature_path(job.store.features, video), link=False)
-    return writer.finish(database=database, classes=labels.classes, sidecar=job.store.sidecar(job.sidecar()))
+    # Of several processes the last one writes what all of them have done.
+    with job.store.locked():
+        records, done = job.store.records(), job.store.done()
+        log = ConversionLog(converter='extract_features', sources=sources)
+        durations = {video: float(done[video]['duration']) for video in labels.videos if video in done}
+        if not any(video in durations for video in labels.training):
+            raise UserError(f'{root}: no video of the labels has features, so there is nothing to train on')
+        for video in labels.videos:
+            if video not in done:
+                reason = records[video]['reason'] if video in records else 'its file is missing, or was not read yet'
+                log.drop(video, f'it has no features: {reason}')
+        for video in done:
+            if video not in durations:
+                log.drop(video, 'it has features, and no CSV file names it')
+        problems: list[str] = []
+        database = make_database(labels, durations, train_subset, problems)
+        raise_problems('the labels', problems)
+        writer = DataRootWriter(root, log=log, overwrite=True, in_place=True)
+        for video in database:
+            writer.adopt_features(video, feature_path(job.store.features, video), link=False)
+        return writer.finish(database=database, classes=labels.classes, sidecar=job.store.sidecar(job.sidecar()))

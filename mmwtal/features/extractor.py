@@ -9,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import cv2
 import numpy as np
 import torch
 from mmengine.device import get_device
@@ -23,7 +24,7 @@ from mmwtal.video.flow import DISFlow, FlowFrames, TVL1Flow
 
 Dtype = Literal['float32', 'float16', 'bfloat16']
 _STREAM_KEYS = frozenset({'name', 'backbone', 'flow', 'frames'})
-_PACKAGES = ('torch', 'av', 'opencv-python')
+_PACKAGES = ('torch', 'av', 'transformers', 'mmaction2')
 
 # Here and not in their own file, which the processes that decode import: they need no registry, and so no torch.
 for _method in (TVL1Flow, DISFlow, FlowFrames):
@@ -158,6 +159,8 @@ class VideoExtractor:
             'versions': {
                 'mmwtal': __version__,
                 'python': platform.python_version(),
+                # By itself: it comes in packages of several names, one of them with TV-L1.
+                'opencv': cv2.__version__,
                 **{name: _version(name) for name in _PACKAGES},
             },
         }

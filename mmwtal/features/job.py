@@ -127,7 +127,8 @@ class FeatureExtraction(OfflineJob):
         return [await asyncio.to_thread(self.store.save, entry, done, broken=end.broken)]
 
     def unsuccessful(self, entry: VideoEntry, state: State, reason: str) -> Sequence[Mapping[str, Any]]:
-        """Return the record of a video without features; see :class:`OfflineJob`."""
+        """Remove what features there are of a video that has none, and return its record; see :class:`OfflineJob`."""
+        self.store.discard(entry)
         return [{'video': entry.video, 'state': state, 'reason': reason}]
 
     def unfinished(self, entries: Sequence[VideoEntry], again: frozenset[State]) -> list[VideoEntry]:

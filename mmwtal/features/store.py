@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from mmwtal.formats.sidecar import SIDECAR_NAME
 from mmwtal.offline.job import State, VideoEntry
 from mmwtal.offline.ledger import Ledger, latest
 from mmwtal.offline.manifest import Manifest
+from mmwtal.offline.plan import find_plan
 from mmwtal.utils.errors import UserError
 from mmwtal.utils.files import write_atomically
 from mmwtal.utils.locks import file_lock
@@ -63,7 +65,8 @@ class FeatureStore:
         Raises:
             UserError: If the features of another job are there, or features of which no record tells.
         """
-        if not self._manifest.path.exists() and self.features.is_dir() and any(self.features.iterdir()):
+        # Hidden is what a crash left of a file that was being written.
+        if not self._manifest.path.exists() and self.features.is_dir() and any(self.features.glob('[!.]*')):
             raise UserError(
                 f'{self.features} holds features that this tool did not extract: name another OUT, or move them away'
             )
@@ -91,18 +94,36 @@ class FeatureStore:
         """
         if not self._manifest.path.exists():
             return
-        videos = self.done()
-        self._manifest.clear()
-        for video in videos:
+        self.ledger.check_idle()
+        plan = find_plan(self.folder)
+        # The records last: what a crash leaves is still known to be this tool's. Also arrays that one left unrecorded.
+        for video in {*self._recorded(), *(entry.video for entry in (plan.entries if plan else ()))}:
             feature_path(self.features, video).unlink(missing_ok=True)
         (self.features / SIDECAR_NAME).unlink(missing_ok=True)
+        self._manifest.clear()
 
     def records(self) -> dict[str, Mapping[str, Any]]:
         """Return the record that counts of each video.
 
+        Of one whose array is gone that is the record of a failure, or there is none.
+
         Raises:
             UserError: If records are faulty.
         """
+        found, there = self._recorded(), {path.name for path in self.features.glob('*.npy')}
+        gone = {
+            video
+            for video, record in found.items()
+            if record['state'] == 'ok' and feature_path(self.features, video).name not in there
+        }
+        if not gone:
+            return found
+        failures = [record for record in latest(self.ledger, 'video', 'state') if record['state'] != 'ok']
+        kept = {video: record for video, record in found.items() if video not in gone}
+        return {**kept, **{record['video']: record for record in failures if record['video'] in gone}}
+
+    def _recorded(self) -> dict[str, Mapping[str, Any]]:
+        """Return the record that counts of each video, whether its array is there or not."""
         return {record['video']: record for record in latest(self.ledger, 'video')}
 
     def done(self) -> dict[str, Mapping[str, Any]]:
@@ -135,9 +156,13 @@ class FeatureStore:
             'size': entry.size,
         }
 
+    def discard(self, entry: VideoEntry) -> None:
+        """Remove the array of a video that failed: it was of another file, or is damaged."""
+        feature_path(self.features, entry.video).unlink(missing_ok=True)
+
     def unfinished(self, entries: Sequence[VideoEntry], again: frozenset[State]) -> list[VideoEntry]:
         """Return the videos without a record, and those whose array, or video file, is not the one of the record."""
-        records = self.records()
+        records = self._recorded()
         return [entry for entry in entries if self._is_open(entry, records.get(entry.video), again)]
 
     def _is_open(self, entry: VideoEntry, record: Mapping[str, Any] | None, again: frozenset[State]) -> bool:
@@ -158,6 +183,10 @@ class FeatureStore:
 
     def write_sidecar(self, stated: Mapping[str, Any]) -> None:
         """Write ``features.json``; of several processes the last one writes what is known of all videos."""
-        with file_lock(self.folder / '.sidecar.lock'):
+        with self.locked():
             text = json.dumps(self.sidecar(stated), indent=1, allow_nan=False) + '\n'
             write_atomically(self.features / SIDECAR_NAME, lambda file: file.write(text.encode()))
+
+    def locked(self) -> AbstractContextManager[int]:
+        """Keep other processes from writing what follows from the records, while these are read and it is written."""
+        return file_lock(self.folder / '.sidecar.lock')

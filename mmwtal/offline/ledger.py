@@ -145,11 +145,19 @@ class Ledger:
         Raises:
             UserError: If a process is writing.
         """
-        if busy := self.busy():
-            raise UserError(f'{self.folder} cannot be cleared: {busy[0]}.jsonl is being written; wait for it')
+        self.check_idle()
         for path in self.files():
             path.unlink()
         (self.folder / _GUARD).unlink(missing_ok=True)
+
+    def check_idle(self) -> None:
+        """Check that the lines can be removed.
+
+        Raises:
+            UserError: If a process is writing.
+        """
+        if busy := self.busy():
+            raise UserError(f'{self.folder} cannot be cleared: {busy[0]}.jsonl is being written; wait for it')
 
     def _locked(self) -> list[str]:
         return [path.stem for path in self.files() if _is_locked(path)]

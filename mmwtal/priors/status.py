@@ -2,17 +2,17 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import get_args
 
 from mmwtal.formats.annotations import AnnotationSet
 from mmwtal.formats.findings import shown
 from mmwtal.offline.job import State
+from mmwtal.offline.lists import counted_lines
 from mmwtal.offline.plan import Plan
 from mmwtal.priors.schema import PriorRecord
 from mmwtal.priors.store import PriorStore
 
-_SHOWN = 10
 _NUMBER = re.compile(r'\d+(?:\.\d+)?')
 _QUOTED = re.compile(r'"[^"]*"(?:, "[^"]*")*|\'[^\']*\'')
 
@@ -49,12 +49,6 @@ def format_status(store: PriorStore, plan: Plan | None, annotations: AnnotationS
         lines.append(f'running   {", ".join(busy)}')
     reasons = [f'{count} x {reason}' for reason, count in reasons_of(records.values()).items()]
     return '\n'.join([*lines, *counted_lines('reasons why something is missing', reasons)])
-
-
-def counted_lines(what: str, lines: Sequence[str]) -> list[str]:
-    """Return how many lines of a kind there are, and the first of them; nothing where there are none."""
-    more = [f'  ... and {len(lines) - _SHOWN} more'] if len(lines) > _SHOWN else []
-    return [f'{len(lines)} {what}:', *(f'  {line}' for line in lines[:_SHOWN]), *more] if lines else []
 
 
 def states_of(records: Iterable[PriorRecord]) -> dict[str, int]:

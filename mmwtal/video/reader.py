@@ -55,6 +55,10 @@ class VideoReader:
         #: Width and height of the pictures.
         self.size = fitted_size(self._source.size, short_side, enlarge=enlarge)
         self._gap = _FIRST_GAP if self._source.seekable else math.inf
+        # Where it stands, and the frame after that.
+        self._time: float
+        self._frame: Any
+        self._next: tuple[float, Any] | None
         self._start()
 
     def __enter__(self) -> Self:
@@ -144,12 +148,17 @@ class VideoReader:
     def steps(self, fps: float, start: float = 0.0, end: float | None = None) -> Iterator[float]:
         """Yield the times of :meth:`resampled`, where the reader then stands; :meth:`picture` gives what is wanted.
 
-        When it ends the reader stands at the last frame.
+        When it ends the reader stands where the last of them found it.
         """
         number = 0
         while (time := start + number / fps) < (math.inf if end is None else end) - _SAME_TIME:
+            before = self._time, self._frame
             self._move(time, strict=False)
             if self._next is None and time >= self._source.end - _SAME_TIME:
+                if self._time != before[0]:
+                    # The file has frames after the last one that was shown.
+                    self._next = self._time, self._frame
+                    self._time, self._frame = before
                 return
             yield time
             number += 1
@@ -157,7 +166,7 @@ class VideoReader:
     def _start(self) -> None:
         self._frames = self._source.frames()
         self._time, self._frame = next(self._frames)
-        self._next: tuple[float, Any] | None = next(self._frames, None)
+        self._next = next(self._frames, None)
 
     def _step(self) -> None:
         if self._next is not None:

@@ -4,6 +4,7 @@ import json
 import pickle
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -159,6 +160,8 @@ def test_the_sidecar_says_how_features_were_made(tmp_path: Path) -> None:
     assert content['streams']['flow']['flow'] == {'type': 'DISFlow', 'preset': 'ultrafast'}
     assert content['streams']['flow']['frames'] == 2
     assert content['versions']['torch'] == torch.__version__
+    # Whatever the package is called that brought it: TV-L1 comes with another one than DIS.
+    assert content['versions']['opencv'] == cv2.__version__
 
 
 def test_the_identity_tells_settings_apart() -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mmwtal.features.reading import (
     ReadingPlan,
@@ -122,6 +124,17 @@ def test_a_stream_that_sees_few_frames_of_each_snippet(film: Path) -> None:
     assert found == [[4, 12], [20, 28], [36, 39]], 'the last frame is in place of those beyond the end'
 
 
+@pytest.mark.parametrize('fps', [7.0, 3.0])
+def test_padding_shows_the_last_frame_of_the_resampled_video(film: Path, fps: float) -> None:
+    dense = shown(film, plan_of(stream(16), window=16, stride=16, fps=fps, partial='pad'))
+    assert dense[-1][-2:] == [dense[-1][-1]] * 2
+    assert dense[-1][-1] < 39, 'the file has frames after it'
+    for seen in (1, 2, 5):
+        plan = plan_of(stream(seen), window=16, stride=16, fps=fps, partial='pad')
+        offsets = plan.grid.frames_of(0, 1, seen)[0].tolist()
+        assert shown(film, plan) == [[row[offset] for offset in offsets] for row in dense]
+
+
 def test_flow_is_that_to_the_next_frame_and_the_last_frame_has_the_one_before(film: Path) -> None:
     flow = stream(16, name='flow', flow=PairFlow())
     for snippets in (1, 10):
@@ -148,6 +161,15 @@ def test_streams_of_several_sizes(film: Path) -> None:
     whole = stream(4, name='whole', short_side=60, interpolation='bicubic')
     full = next(read_stretches(film, plan_of(whole, window=4, stride=4, snippets=2))).streams['whole'].pictures
     np.testing.assert_array_equal(stretch.streams['central'].pictures, full[:, 15:45, 25:55])
+
+
+@given(st.integers(16, 2000), st.integers(16, 2000), st.integers(8, 400))
+def test_the_shorter_side_becomes_what_is_asked_for_and_proportions_stay(width: int, height: int, side: int) -> None:
+    new = stream(4, short_side=side).size((width, height))
+    assert min(new) == side
+    assert (new[0] <= new[1]) or width > height
+    assert abs(max(new) - max(height, width) * side / min(height, width)) <= 0.5
+    assert stream(4, short_side=None, crop=20).size((width, height)) == (20, 20)
 
 
 def test_a_decoder_goes_on_or_begins_again(film: Path, varied: Path) -> None:

@@ -6,7 +6,7 @@ from mmwtal.formats.annotations import read_annotations
 from mmwtal.offline.job import VideoEntry
 from mmwtal.offline.plan import Plan
 from mmwtal.priors.schema import PriorRecord, PriorText
-from mmwtal.priors.status import counted_lines, format_status
+from mmwtal.priors.status import format_status
 from mmwtal.priors.store import PriorStore
 
 
@@ -42,8 +42,3 @@ def test_what_is_done_and_what_is_left(data_root, tmp_path: Path) -> None:
         '1 reasons why something is missing:',
         '  1 x cut off',
     ]
-
-
-def test_lists_are_cut() -> None:
-    assert counted_lines('videos', []) == []
-    assert counted_lines('videos', list('abcdefghijkl'))[-2:] == ['  j', '  ... and 2 more']

@@ -17,6 +17,7 @@ import pytest
 from mmwtal.datasets.wtal_dataset import WTALDataset
 from mmwtal.features.extractor import VideoExtractor
 from mmwtal.formats.sidecar import read_sidecar
+from mmwtal.offline.shards import Shard
 from mmwtal.utils.cli import run_tool
 from mmwtal.utils.errors import UserError
 
@@ -194,6 +195,63 @@ def test_mistakes(run: Run, videos: Path, tmp_path: Path) -> None:
     bad.write_text('film,run\nfilm,jump\n')
     code, said = run(videos, tmp_path / 'out', '--labels', bad)
     assert (code, 'video film was given' in said) == (2, True)
+
+
+def test_a_video_that_changed_and_fails_leaves_no_features_of_the_old_one(
+    run: Run, videos: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / 'videos'
+    folder.mkdir()
+    for name in ('film.mp4', 'varied.mp4', 'turned.mp4'):
+        shutil.copy(videos / name, folder)
+    labels, out = tmp_path / 'labels.csv', tmp_path / 'out'
+    labels.write_text('film,run\nvaried,run\nturned,jump\n')
+    words = (folder, out, '--labels', labels)
+    assert run(*words)[0] == 0
+    # One is gone with its features, one is another file by now, which cannot be read.
+    (out / 'features' / 'film.npy').unlink()
+    (folder / 'film.mp4').unlink()
+    shutil.copy(videos / 'broken.mp4', folder / 'varied.mp4')
+    code, said = run(*words)
+    assert (code, '1 videos have no features:\n  varied: ' in said) == (1, True), said
+    assert sorted(features(out)) == ['turned']
+    assert list(json.loads((out / 'annotations.json').read_text())['database']) == ['turned']
+    assert list(read_sidecar(out / 'features').videos) == ['turned']
+    (out / 'features' / 'turned.npy').unlink()
+    said = run(*words, '--status')[1]
+    assert '1 failed, 2 to do' in said
+
+
+def test_a_mistake_costs_nothing_of_another_config(run: Run, videos: Path, tmp_path: Path) -> None:
+    folder, out = tmp_path / 'videos', tmp_path / 'out'
+    folder.mkdir()
+    shutil.copy(videos / 'film.mp4', folder)
+    assert run(folder, out)[0] == 0
+    other = {'config': CONFIG.with_name('tiny_rgb.py')}
+    mistakes = [
+        (['--shard', '3', '--num-shards', '2'], [], 'shards are numbered'),
+        (['--ray', 'auto', '--shard', '1'], [], 'leave out --num-shards and --shard'),
+        (['--gpus', '1'], [], '--gpus'),
+        ([], ['job.extractor.device=nowhere'], "device 'nowhere'"),
+    ]
+    for words, settings, message in mistakes:
+        code, said = run(folder, out, '--overwrite', *words, settings=settings, **other)
+        assert (code, message in said) == (2, True), said
+        assert features(out)['film'].shape == (6, 128)
+    assert run(folder, out)[0] == 0
+
+
+def test_shards_that_end_before_a_labelled_video_is_done(run: Run, videos: Path, tmp_path: Path) -> None:
+    folder, out, labels = tmp_path / 'videos', tmp_path / 'out', tmp_path / 'labels.csv'
+    folder.mkdir()
+    shutil.copy(videos / 'film.mp4', folder)
+    labels.write_text('film,run\n')
+    own = next(number for number in range(2) if Shard(number, 2).has('film'))
+    words = (folder, out, '--labels', labels, '--num-shards', '2', '--shard')
+    code, said = run(*words, 1 - own)
+    assert (code, '1 videos are left to other shards' in said) == (0, True), said
+    assert run(*words, own)[0] == 0
+    assert list(json.loads((out / 'annotations.json').read_text())['database']) == ['film']
 
 
 def test_kill_9_loses_and_doubles_nothing(run: Run, videos: Path, tmp_path: Path) -> None:

@@ -59,13 +59,6 @@ class Preprocessing:
         if self.std is not None and not min(self.std) > 0:
             raise UserError(f'std of a preprocessing must be above 0, found {self.std}')
 
-    def resized(self, height: int, width: int) -> tuple[int, int]:
-        """Return the height and width to which a picture of that size is resized before the crop."""
-        if self.short_side is None:
-            return self.crop, self.crop
-        factor = self.short_side / min(height, width)
-        return max(self.short_side, round(height * factor)), max(self.short_side, round(width * factor))
-
     def __call__(self, frames: Tensor | np.ndarray) -> Tensor:
         """Scale and normalise frames that are resized and cropped.
 

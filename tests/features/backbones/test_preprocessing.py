@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from mmwtal.features.backbones.base import BaseFeatureBackbone, Preprocessing
 from mmwtal.utils.errors import UserError
@@ -46,18 +44,6 @@ def test_flow_is_clipped_in_pixels_and_bytes_stand_for_the_same_range():
     coded = torch.tensor([0, 255, 51, 204], dtype=torch.uint8).view(1, 1, 2, 1, 2)
     out = preprocessing(coded).permute(0, 2, 3, 4, 1).flatten()
     torch.testing.assert_close(out, torch.tensor([-1.0, 1, -0.6, 0.6]))
-
-
-@given(height=st.integers(16, 2000), width=st.integers(16, 2000), side=st.integers(8, 400))
-def test_the_shorter_side_becomes_what_is_asked_for_and_proportions_stay(height, width, side):
-    new = Preprocessing(crop=8, short_side=side).resized(height, width)
-    assert min(new) == side
-    assert (new[0] <= new[1]) or height > width
-    assert abs(max(new) - max(height, width) * side / min(height, width)) <= 0.5
-
-
-def test_without_a_short_side_the_whole_picture_becomes_the_square():
-    assert Preprocessing(crop=224, short_side=None).resized(480, 640) == (224, 224)
 
 
 @pytest.mark.parametrize(

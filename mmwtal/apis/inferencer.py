@@ -30,6 +30,7 @@ from mmwtal.registry import SCOPE
 from mmwtal.structures import Timebase, WTALDataSample
 from mmwtal.utils.compat import prepare
 from mmwtal.utils.config.digest import config_sha256
+from mmwtal.utils.config.options import apply_cfg_options
 from mmwtal.utils.errors import UserError
 from mmwtal.video.container import VideoError
 
@@ -41,6 +42,8 @@ class _Prepared:
 
 
 _Batch = list[_Prepared | Failure]
+# What may be wrong with one video and is not with the next.
+_FAILURES = (UserError, VideoError, FeatureFileError, OSError, MemoryError, torch.OutOfMemoryError)
 
 
 class WTALInferencer(BaseInferencer):
@@ -56,7 +59,7 @@ class WTALInferencer(BaseInferencer):
             extractor. None: inputs must be features.
         device: Where the models run; a GPU, where there is one, by default.
         scope: Registry scope of the model.
-        cfg_options: Dotted keys and the values that replace those of the config file.
+        cfg_options: Dotted keys and the values that replace those of the config.
         score_threshold: Actions with a lower score are left out.
         top_k: So many actions of a video are kept, those with the highest scores.
         progress: Is told up to which second of a video its features have been made.
@@ -65,7 +68,7 @@ class WTALInferencer(BaseInferencer):
         UserError: If config or checkpoint is wrong, or the extractor makes features unlike those of the training.
     """
 
-    preprocess_kwargs: set = {'data_root'}
+    preprocess_kwargs: set = {'data_root', 'videos'}
     visualize_kwargs: set = {'return_vis'}
 
     def __init__(
@@ -87,7 +90,11 @@ class WTALInferencer(BaseInferencer):
         if top_k is not None and top_k < 1:
             raise UserError(f'top_k must be at least 1, found {top_k}')
         self._score_threshold, self._top_k, self._progress = score_threshold, top_k, progress
-        cfg = config if isinstance(config, Config) else prepare_config(config, cfg_options=cfg_options, guidance=False)
+        if isinstance(config, Config):
+            cfg = config.copy()  # 'auto' is replaced in it
+            apply_cfg_options(cfg, cfg_options or {})
+        else:
+            cfg = prepare_config(config, cfg_options=cfg_options, guidance=False)
         self._config_sha256 = config_sha256(cfg)  # of the config as written: 'auto' is replaced later
         self._checkpoint = find_checkpoint(checkpoint)
         self._saved = read_checkpoint(self._checkpoint)
@@ -121,7 +128,8 @@ class WTALInferencer(BaseInferencer):
             videos, empty without ``return_vis``; ``failures``, ``video`` and ``reason`` of each that failed.
 
         Raises:
-            UserError: If an input is not there, or features are not made like those of the training.
+            UserError: If an input is not there, features are not made like those of the training, or ``batch_size`` is
+                below 1.
         """
         finding, _, visualizing, _ = self._dispatch_kwargs(**kwargs)
         found = self.find(inputs, **finding)
@@ -163,6 +171,8 @@ class WTALInferencer(BaseInferencer):
 
     def localize(self, found: Iterable[InferenceInput], *, batch_size: int = 1) -> Iterator[Localized | Failure]:
         """Yield what is found in each video, or why nothing could be looked for, in their order."""
+        if batch_size < 1:
+            raise UserError(f'batch_size must be at least 1, found {batch_size}')
         for batch in self.preprocess(found, batch_size=batch_size):
             yield from self.forward(batch)
 
@@ -171,7 +181,8 @@ class WTALInferencer(BaseInferencer):
         batch: _Batch = []
         for source in inputs:
             batch.append(self._prepared(source))
-            if sum(isinstance(one, _Prepared) for one in batch) == batch_size:
+            # A failure that comes first waits for nothing.
+            if sum(isinstance(one, _Prepared) for one in batch) in (0, batch_size):
                 yield batch
                 batch = []
         if batch:
@@ -183,7 +194,7 @@ class WTALInferencer(BaseInferencer):
         prepared = [one for one in inputs if isinstance(one, _Prepared)]
         try:
             found: Iterator[Localized | Failure] = iter(self._predicted(prepared))
-        except (UserError, torch.OutOfMemoryError) as error:
+        except _FAILURES as error:
             if len(prepared) > 1:
                 return [outcome for one in inputs for outcome in self.forward([one])]
             found = iter([Failure(source=prepared[0].source, reason=_one_line(error))])
@@ -241,7 +252,7 @@ class WTALInferencer(BaseInferencer):
             record: Any = {
                 'video_id': source.name,
                 'feature': features,
-                'feature_path': str(source.features if isinstance(source.features, Path) else source.video),
+                'feature_path': str(source.features if isinstance(source.features, Path) else source.video or source.name),
                 'num_snippets': len(features),
                 'feature_width': features.shape[1],
                 'label_ids': np.zeros(0, dtype=np.int64),
@@ -251,7 +262,7 @@ class WTALInferencer(BaseInferencer):
             }
             for transform in self.pipeline:
                 record = transform(record)
-        except (UserError, VideoError, FeatureFileError, OSError) as error:
+        except _FAILURES as error:
             return Failure(source=source, reason=_one_line(error))
         return _Prepared(source=source, data=record)
 

@@ -1,5 +1,7 @@
 """A small embedded dataset, the command-line tools, each run in a process of its own as a user would, a guided run."""
 
+import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -163,3 +165,28 @@ def guided_run(toy: Toy, run_tool: Tool, small_data: Path, tmp_path_factory: pyt
         )
     assert 'guidance_lr' in done.stdout + done.stderr
     return work_dir
+
+
+@pytest.fixture(scope='session')
+def walk(repo_root: Path) -> Callable[[str, str, Path], dict[str, str]]:
+    """Returns what runs the commands of a page, word for word."""
+
+    def run(page: str, heading: str, folder: Path) -> dict[str, str]:
+        """Run the first block below a heading in a folder; return what each command said, by tool and first word."""
+        section = (repo_root / 'docs' / page).read_text().split(f'\n{heading}\n')[1].split('\n## ')[0]
+        block = section.split('```bash\n')[1].split('```')[0]
+        for name in ('tools', 'configs', 'mmwtal'):
+            (folder / name).symlink_to(repo_root / name)
+        environment = {**os.environ, 'PYTHONPATH': str(folder), 'OMP_NUM_THREADS': '1'}
+        said = {}
+        for program, *words in (shlex.split(line, comments=True) for line in block.splitlines()):
+            assert program == 'python'
+            done = subprocess.run(
+                [sys.executable, *words], cwd=folder, env=environment, capture_output=True, text=True, timeout=240
+            )
+            assert done.returncode == 0, f'{words}: {done.stdout[-2000:]}{done.stderr[-4000:]}'
+            assert 'Traceback' not in done.stderr
+            said[words[1] if words[0] == 'tools/priors.py' else Path(words[0]).stem] = done.stdout + done.stderr
+        return said
+
+    return run

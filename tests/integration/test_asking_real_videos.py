@@ -1,4 +1,4 @@
-"""The whole path on real videos: two families of models with tiny random weights, in process and behind a server."""
+"""The whole path on real videos and a server of a tiny random model; test_own_data_walk.py has the one in process."""
 
 import json
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mmwtal.apis.offline import build_job
-from mmwtal.apis.prior_jobs import begin_plan, draw_video
+from mmwtal.apis.prior_jobs import begin_plan
 from mmwtal.offline.folder import run_folder
 from mmwtal.priors.engines.loaded_model import LoadedModel, ModelSettings
 from mmwtal.priors.store import PriorStore
@@ -46,16 +46,6 @@ def check(records: dict) -> None:
         assert 'cut off' not in said
         assert len(record.details['key']['frames']) == 4
     assert any(record.text.key for record in records.values())
-
-
-def test_a_model_in_process(root: Path, shared_data: Path) -> None:
-    model = root / 'tiny'
-    write_tiny_mllm(model, family='qwen3_vl')
-    records = asked('tiny_in-process.py', root, shared_data / 'videos', **{'job.engine.model': str(model)})
-    check(records)
-    assert {record.source for record in records.values()} == {'tiny'}
-    draw_video(root / 'priors', 'video_validation_0000986', root / 'shown.png')
-    assert (root / 'shown.png').stat().st_size > 50_000
 
 
 def test_a_model_of_another_family_behind_a_server(root: Path, shared_data: Path, monkeypatch) -> None:

@@ -1,41 +1,17 @@
 """docs/asking.md from videos and labels to a guided training run: its commands, word for word, on a tiny model."""
 
 import json
-import os
 import re
-import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-HEADING = '## Try the whole road without a model'
-
-
-def commands(repo_root: Path) -> list[list[str]]:
-    section = (repo_root / 'docs' / 'asking.md').read_text().split(HEADING)[1].split('\n## ')[0]
-    block = section.split('```bash\n')[1].split('```')[0]
-    return [shlex.split(line, comments=True) for line in block.splitlines()]
-
 
 @pytest.fixture(scope='module')
-def walked(repo_root, tmp_path_factory) -> tuple[Path, dict[str, str]]:
-    """Runs all commands; returns where, and what each said, by its tool and first argument."""
+def walked(walk, tmp_path_factory) -> tuple[Path, dict[str, str]]:
+    """Runs all commands; returns where, and what each said."""
     folder = tmp_path_factory.mktemp('walk')
-    for name in ('tools', 'configs', 'mmwtal'):
-        (folder / name).symlink_to(repo_root / name)
-    environment = {**os.environ, 'PYTHONPATH': str(folder), 'OMP_NUM_THREADS': '1'}
-    said = {}
-    for program, *words in commands(repo_root):
-        assert program == 'python'
-        done = subprocess.run(
-            [sys.executable, *words], cwd=folder, env=environment, capture_output=True, text=True, timeout=240
-        )
-        assert done.returncode == 0, f'{words}: {done.stdout[-2000:]}{done.stderr[-4000:]}'
-        assert 'Traceback' not in done.stderr
-        said[words[1] if words[0] == 'tools/priors.py' else Path(words[0]).stem] = done.stdout + done.stderr
-    return folder, said
+    return folder, walk('asking.md', '## Try the whole road without a model', folder)
 
 
 def test_the_walk_ends_with_a_guided_model_that_was_tested(walked):

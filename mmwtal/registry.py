@@ -62,7 +62,9 @@ GUIDANCE_TEXTS = Registry('guidance texts', scope=SCOPE, locations=['mmwtal.prio
 TEXT_ENCODERS = Registry('text encoder', scope=SCOPE, locations=['mmwtal.text_encoders'])
 MLLM_ENGINES = Registry('mllm engine', scope=SCOPE, locations=['mmwtal.priors.engines'])
 # Features first: what makes them, inference above all, imports nothing of texts.
-OFFLINE_JOBS = _FrugalRegistry('offline job', scope=SCOPE, locations=['mmwtal.features.job', 'mmwtal.priors.generation'])
+OFFLINE_JOBS = _FrugalRegistry(
+    'offline job', scope=SCOPE, locations=['mmwtal.features.job', 'mmwtal.priors.generation']
+)
 FEATURE_BACKBONES = Registry('feature backbone', scope=SCOPE, locations=['mmwtal.features.backbones'])
 FLOW_METHODS = Registry('flow method', scope=SCOPE, locations=['mmwtal.features.extractor'])
 

@@ -252,7 +252,9 @@ class WTALInferencer(BaseInferencer):
             record: Any = {
                 'video_id': source.name,
                 'feature': features,
-                'feature_path': str(source.features if isinstance(source.features, Path) else source.video or source.name),
+                'feature_path': str(
+                    source.features if isinstance(source.features, Path) else source.video or source.name
+                ),
                 'num_snippets': len(features),
                 'feature_width': features.shape[1],
                 'label_ids': np.zeros(0, dtype=np.int64),

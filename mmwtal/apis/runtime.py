@@ -114,7 +114,5 @@ def make_work_dir(path: str | Path, *, option: str = '--work-dir') -> Path:
         probe.touch()
         probe.unlink(missing_ok=True)
     except OSError as error:
-        raise UserError(
-            f'folder {path}: cannot be written ({error.strerror}); choose another with {option}'
-        ) from error
+        raise UserError(f'folder {path}: cannot be written ({error.strerror}); choose another with {option}') from error
     return path

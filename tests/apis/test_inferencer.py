@@ -252,7 +252,7 @@ def test_what_a_call_is_told_is_heeded(checkpoint, inferencer, root, tmp_path):
     assert found['predictions'][0]['duration'] == pytest.approx(3.2)
     # It is the caller's, whose next checkpoint may have other sizes.
     assert config.pretty_text == before
-    with pytest.raises(UserError, match='no folder|there is no'):
+    with pytest.raises(UserError, match=r'no folder|there is no'):
         inferencer(root, videos=tmp_path / 'absent')
     with pytest.raises(UserError, match='batch_size must be at least 1, found 0'):
         inferencer(root, batch_size=0)

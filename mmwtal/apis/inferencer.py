@@ -19,20 +19,19 @@ from mmwtal.apis.inference_settings import (
     grid_without_sidecar,
     test_pipeline,
 )
-from mmwtal.apis.localized import Failure, Localized, localized
+from mmwtal.apis.localized import FAILURES, Failure, Localized, localized
 from mmwtal.apis.localizer import build_from_checkpoint, check_device
 from mmwtal.apis.provenance import model_meta
 from mmwtal.apis.settings import prepare_config
 from mmwtal.engine.checkpoint import FEATURES, find_checkpoint, read_checkpoint
 from mmwtal.formats.feature_facts import check_same_features, feature_facts
-from mmwtal.formats.feature_files import FeatureFileError, map_features
+from mmwtal.formats.feature_files import map_features
 from mmwtal.registry import SCOPE
 from mmwtal.structures import Timebase, WTALDataSample
 from mmwtal.utils.compat import prepare
 from mmwtal.utils.config.digest import config_sha256
 from mmwtal.utils.config.options import apply_cfg_options
 from mmwtal.utils.errors import UserError
-from mmwtal.video.container import VideoError
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -42,8 +41,6 @@ class _Prepared:
 
 
 _Batch = list[_Prepared | Failure]
-# What may be wrong with one video and is not with the next.
-_FAILURES = (UserError, VideoError, FeatureFileError, OSError, MemoryError, torch.OutOfMemoryError)
 
 
 class WTALInferencer(BaseInferencer):
@@ -128,8 +125,7 @@ class WTALInferencer(BaseInferencer):
             videos, empty without ``return_vis``; ``failures``, ``video`` and ``reason`` of each that failed.
 
         Raises:
-            UserError: If an input is not there, features are not made like those of the training, or ``batch_size`` is
-                below 1.
+            UserError: If an input is not there, or features are not made like those of the training.
         """
         finding, _, visualizing, _ = self._dispatch_kwargs(**kwargs)
         found = self.find(inputs, **finding)
@@ -194,10 +190,10 @@ class WTALInferencer(BaseInferencer):
         prepared = [one for one in inputs if isinstance(one, _Prepared)]
         try:
             found: Iterator[Localized | Failure] = iter(self._predicted(prepared))
-        except _FAILURES as error:
+        except FAILURES as error:
             if len(prepared) > 1:
                 return [outcome for one in inputs for outcome in self.forward([one])]
-            found = iter([Failure(source=prepared[0].source, reason=_one_line(error))])
+            found = iter([Failure.because(error, prepared[0].source)])
         return [one if isinstance(one, Failure) else next(found) for one in inputs]
 
     def visualize(
@@ -249,12 +245,11 @@ class WTALInferencer(BaseInferencer):
             return Failure(source=source, reason=source.problem)
         try:
             features, timebase = self._features(source)
+            origin = source.features if isinstance(source.features, Path) else source.video or source.name
             record: Any = {
                 'video_id': source.name,
                 'feature': features,
-                'feature_path': str(
-                    source.features if isinstance(source.features, Path) else source.video or source.name
-                ),
+                'feature_path': str(origin),
                 'num_snippets': len(features),
                 'feature_width': features.shape[1],
                 'label_ids': np.zeros(0, dtype=np.int64),
@@ -264,8 +259,8 @@ class WTALInferencer(BaseInferencer):
             }
             for transform in self.pipeline:
                 record = transform(record)
-        except _FAILURES as error:
-            return Failure(source=source, reason=_one_line(error))
+        except FAILURES as error:
+            return Failure.because(error, source)
         return _Prepared(source=source, data=record)
 
     def _features(self, source: InferenceInput) -> tuple[np.ndarray, Timebase]:
@@ -303,7 +298,3 @@ class WTALInferencer(BaseInferencer):
             found = found[found.scores.argsort(descending=True, stable=True)[: self._top_k].sort().values]
         sample.pred_instances = found
         return sample
-
-
-def _one_line(error: Exception) -> str:
-    return ' '.join(str(error).split()) or type(error).__name__

@@ -7,6 +7,7 @@ mmengine's Runner builds the modules that it owns and does not recurse into thei
 argument is a module therefore accepts the module or its config and passes it through :func:`build_module`.
 """
 
+from importlib import import_module
 from typing import Any
 
 from mmengine import registry as roots
@@ -17,6 +18,17 @@ SCOPE = 'mmwtal'
 
 def _child(parent: Registry, *locations: str) -> Registry:
     return Registry(parent.name, parent=parent, scope=SCOPE, locations=list(locations))
+
+
+class _FrugalRegistry(Registry):
+    """Imports its locations in their order, and none after the one that has what is looked up."""
+
+    def get(self, key: str) -> type | None:
+        scope, name = self.split_scope_key(key)
+        for location in self._locations if scope in (None, self.scope) else ():
+            if name not in self.module_dict:
+                import_module(location)
+        return self.module_dict[name] if name in self.module_dict and scope in (None, self.scope) else super().get(key)
 
 
 RUNNERS = _child(roots.RUNNERS)
@@ -49,7 +61,10 @@ DECODERS = Registry('decoder', scope=SCOPE, locations=['mmwtal.decoders'])
 GUIDANCE_TEXTS = Registry('guidance texts', scope=SCOPE, locations=['mmwtal.priors.prior_texts'])
 TEXT_ENCODERS = Registry('text encoder', scope=SCOPE, locations=['mmwtal.text_encoders'])
 MLLM_ENGINES = Registry('mllm engine', scope=SCOPE, locations=['mmwtal.priors.engines'])
-OFFLINE_JOBS = Registry('offline job', scope=SCOPE, locations=['mmwtal.priors.generation', 'mmwtal.features.job'])
+# Features first: what makes them, inference above all, imports nothing of texts.
+OFFLINE_JOBS = _FrugalRegistry(
+    'offline job', scope=SCOPE, locations=['mmwtal.features.job', 'mmwtal.priors.generation']
+)
 FEATURE_BACKBONES = Registry('feature backbone', scope=SCOPE, locations=['mmwtal.features.backbones'])
 FLOW_METHODS = Registry('flow method', scope=SCOPE, locations=['mmwtal.features.extractor'])
 

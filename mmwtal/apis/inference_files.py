@@ -32,14 +32,14 @@ class ResultFolder:
     """
 
     def __init__(self, path: Path, *, formats: Collection[str], meta: Mapping[str, Any]) -> None:
-        self._path = make_work_dir(path)
+        self._path = make_work_dir(path, option='--out')
         self._formats = frozenset(formats)
         self._meta = dict(meta)
         self._actions: dict[str, list[Action]] = {}
         self._failed: dict[str, str] = {}
         for kind, name in (('vtt', CUES), ('picture', PICTURES)):
             if kind in self._formats:
-                make_work_dir(self._path / name)
+                make_work_dir(self._path / name, option='--out')
 
     def add(self, outcome: Localized | Failure) -> None:
         """Write the files of one video, and remember its actions, or why it failed."""

@@ -130,7 +130,7 @@ class InputFinder:
             if entry.suffix.lower() == LIST_SUFFIX:
                 raise UserError(f'list of inputs {path} names another list, {entry}: a list holds videos and features')
             # One file that is gone must not keep a long list from being worked on.
-            found += self._of_path(entry) if entry.exists() else [_of_video(entry)]
+            found += self._of_path(entry) if entry.exists() else [replace(_of_video(entry), problem=f'{entry} is gone')]
         return found
 
     def _of_data_root(self, root: Path, names: Sequence[str]) -> list[InferenceInput]:

@@ -19,19 +19,19 @@ from mmwtal.apis.inference_settings import (
     grid_without_sidecar,
     test_pipeline,
 )
-from mmwtal.apis.localized import Failure, Localized, localized
+from mmwtal.apis.localized import FAILURES, Failure, Localized, localized
 from mmwtal.apis.localizer import build_from_checkpoint, check_device
 from mmwtal.apis.provenance import model_meta
 from mmwtal.apis.settings import prepare_config
 from mmwtal.engine.checkpoint import FEATURES, find_checkpoint, read_checkpoint
 from mmwtal.formats.feature_facts import check_same_features, feature_facts
-from mmwtal.formats.feature_files import FeatureFileError, map_features
+from mmwtal.formats.feature_files import map_features
 from mmwtal.registry import SCOPE
 from mmwtal.structures import Timebase, WTALDataSample
 from mmwtal.utils.compat import prepare
 from mmwtal.utils.config.digest import config_sha256
+from mmwtal.utils.config.options import apply_cfg_options
 from mmwtal.utils.errors import UserError
-from mmwtal.video.container import VideoError
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -56,7 +56,7 @@ class WTALInferencer(BaseInferencer):
             extractor. None: inputs must be features.
         device: Where the models run; a GPU, where there is one, by default.
         scope: Registry scope of the model.
-        cfg_options: Dotted keys and the values that replace those of the config file.
+        cfg_options: Dotted keys and the values that replace those of the config.
         score_threshold: Actions with a lower score are left out.
         top_k: So many actions of a video are kept, those with the highest scores.
         progress: Is told up to which second of a video its features have been made.
@@ -65,7 +65,7 @@ class WTALInferencer(BaseInferencer):
         UserError: If config or checkpoint is wrong, or the extractor makes features unlike those of the training.
     """
 
-    preprocess_kwargs: set = {'data_root'}
+    preprocess_kwargs: set = {'data_root', 'videos'}
     visualize_kwargs: set = {'return_vis'}
 
     def __init__(
@@ -87,7 +87,11 @@ class WTALInferencer(BaseInferencer):
         if top_k is not None and top_k < 1:
             raise UserError(f'top_k must be at least 1, found {top_k}')
         self._score_threshold, self._top_k, self._progress = score_threshold, top_k, progress
-        cfg = config if isinstance(config, Config) else prepare_config(config, cfg_options=cfg_options, guidance=False)
+        if isinstance(config, Config):
+            cfg = config.copy()  # 'auto' is replaced in it
+            apply_cfg_options(cfg, cfg_options or {})
+        else:
+            cfg = prepare_config(config, cfg_options=cfg_options, guidance=False)
         self._config_sha256 = config_sha256(cfg)  # of the config as written: 'auto' is replaced later
         self._checkpoint = find_checkpoint(checkpoint)
         self._saved = read_checkpoint(self._checkpoint)
@@ -163,6 +167,8 @@ class WTALInferencer(BaseInferencer):
 
     def localize(self, found: Iterable[InferenceInput], *, batch_size: int = 1) -> Iterator[Localized | Failure]:
         """Yield what is found in each video, or why nothing could be looked for, in their order."""
+        if batch_size < 1:
+            raise UserError(f'batch_size must be at least 1, found {batch_size}')
         for batch in self.preprocess(found, batch_size=batch_size):
             yield from self.forward(batch)
 
@@ -171,7 +177,8 @@ class WTALInferencer(BaseInferencer):
         batch: _Batch = []
         for source in inputs:
             batch.append(self._prepared(source))
-            if sum(isinstance(one, _Prepared) for one in batch) == batch_size:
+            # A failure that comes first waits for nothing.
+            if sum(isinstance(one, _Prepared) for one in batch) in (0, batch_size):
                 yield batch
                 batch = []
         if batch:
@@ -183,10 +190,10 @@ class WTALInferencer(BaseInferencer):
         prepared = [one for one in inputs if isinstance(one, _Prepared)]
         try:
             found: Iterator[Localized | Failure] = iter(self._predicted(prepared))
-        except (UserError, torch.OutOfMemoryError) as error:
+        except FAILURES as error:
             if len(prepared) > 1:
                 return [outcome for one in inputs for outcome in self.forward([one])]
-            found = iter([Failure(source=prepared[0].source, reason=_one_line(error))])
+            found = iter([Failure.because(error, prepared[0].source)])
         return [one if isinstance(one, Failure) else next(found) for one in inputs]
 
     def visualize(
@@ -238,10 +245,11 @@ class WTALInferencer(BaseInferencer):
             return Failure(source=source, reason=source.problem)
         try:
             features, timebase = self._features(source)
+            origin = source.features if isinstance(source.features, Path) else source.video or source.name
             record: Any = {
                 'video_id': source.name,
                 'feature': features,
-                'feature_path': str(source.features if isinstance(source.features, Path) else source.video),
+                'feature_path': str(origin),
                 'num_snippets': len(features),
                 'feature_width': features.shape[1],
                 'label_ids': np.zeros(0, dtype=np.int64),
@@ -251,8 +259,8 @@ class WTALInferencer(BaseInferencer):
             }
             for transform in self.pipeline:
                 record = transform(record)
-        except (UserError, VideoError, FeatureFileError, OSError) as error:
-            return Failure(source=source, reason=_one_line(error))
+        except FAILURES as error:
+            return Failure.because(error, source)
         return _Prepared(source=source, data=record)
 
     def _features(self, source: InferenceInput) -> tuple[np.ndarray, Timebase]:
@@ -290,7 +298,3 @@ class WTALInferencer(BaseInferencer):
             found = found[found.scores.argsort(descending=True, stable=True)[: self._top_k].sort().values]
         sample.pred_instances = found
         return sample
-
-
-def _one_line(error: Exception) -> str:
-    return ' '.join(str(error).split()) or type(error).__name__

@@ -1,13 +1,20 @@
 """What inference gives for a video."""
 
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
+import torch
 
 from mmwtal.apis.inference_inputs import InferenceInput
 from mmwtal.formats.action_texts import Action
+from mmwtal.formats.feature_files import FeatureFileError
 from mmwtal.structures import LocalizerOutput, WTALDataSample
 from mmwtal.utils.errors import UserError
+from mmwtal.video.container import VideoError
+
+#: What may be wrong with one video and is not with the next.
+FAILURES = (UserError, VideoError, FeatureFileError, OSError, MemoryError, torch.OutOfMemoryError)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -46,6 +53,11 @@ class Failure:
 
     source: InferenceInput
     reason: str
+
+    @classmethod
+    def because(cls, error: Exception, source: InferenceInput) -> Self:
+        """Return the failure of a video that an error stands for."""
+        return cls(source=source, reason=' '.join(str(error).split()) or type(error).__name__)
 
 
 def localized(

@@ -97,8 +97,12 @@ def use_amp(cfg: Config) -> None:
     cfg.optim_wrapper.type = 'BFloat16OptimWrapper'
 
 
-def make_work_dir(path: str | Path) -> Path:
-    """Create a work dir and make sure that it can be written.
+def make_work_dir(path: str | Path, *, option: str = '--work-dir') -> Path:
+    """Create a work dir, or another folder for results, and make sure that it can be written.
+
+    Args:
+        path: The folder.
+        option: The option that names it, for the message.
 
     Raises:
         UserError: If it cannot.
@@ -110,7 +114,5 @@ def make_work_dir(path: str | Path) -> Path:
         probe.touch()
         probe.unlink(missing_ok=True)
     except OSError as error:
-        raise UserError(
-            f'work dir {path}: cannot be written ({error.strerror}); choose another with --work-dir'
-        ) from error
+        raise UserError(f'folder {path}: cannot be written ({error.strerror}); choose another with {option}') from error
     return path

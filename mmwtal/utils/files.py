@@ -14,6 +14,8 @@ from mmwtal.utils.errors import UserError
 # A file up to this size is hashed as a whole; of a larger one, as many blocks as this holds, evenly spread.
 _HASHED_WHOLE = 64 << 20
 _BLOCK = 1 << 20
+# What most file systems allow.
+_MAX_NAME_BYTES = 255
 
 
 def read_text(path: Path, *, what: str) -> str:
@@ -62,7 +64,10 @@ def content_digest(path: Path) -> str:
 
 def temporary_name(path: Path) -> Path:
     """Return a hidden name beside ``path``, this process's own, for what is not complete yet."""
-    return path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+    name, end = path.name, f'.{os.getpid()}.tmp'
+    if len(os.fsencode(f'.{name}{end}')) > _MAX_NAME_BYTES:
+        name = hashlib.sha256(os.fsencode(name)).hexdigest()
+    return path.with_name(f'.{name}{end}')
 
 
 def real_path(path: Path) -> Path:

@@ -11,8 +11,6 @@ from mmwtal.formats.action_texts import Action
 MOST_CLASSES = 8
 # A class is not shown if its best score is below this part of the best of its model in the video.
 _LEAST_SHARE = 0.05
-# Scores that are written at most in a row.
-_MOST_SCORES = 12
 
 
 @dataclass(frozen=True, kw_only=True)

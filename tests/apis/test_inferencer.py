@@ -235,11 +235,58 @@ def test_inputs_that_are_not_there(inferencer, root, tmp_path):
     refused('names another list', tmp_path / 'nested.txt')
 
 
-def test_a_file_that_is_gone_from_a_list_is_one_failure(checkpoint, root, tmp_path):
-    (tmp_path / 'list.txt').write_text(f'gone.mp4\n{root}/features/synthetic_test_0001.npy\n')
-    found = WTALInferencer(CONFIG, checkpoint, device='cpu', extractor=StandIn())(tmp_path / 'list.txt')
+def test_a_file_that_is_gone_from_a_list_is_one_failure(inferencer, root, tmp_path):
+    (tmp_path / 'list.txt').write_text(f'gone.mp4\nlost.npy\n{root}/features/synthetic_test_0001.npy\n')
+    # No extractor is needed to say so.
+    found = inferencer(tmp_path / 'list.txt')
     assert ids(found) == ['synthetic_test_0001']
-    assert [one['video'] for one in found['failures']] == ['gone']
+    assert [one['video'] for one in found['failures']] == ['gone', 'lost']
+    assert found['failures'][1]['reason'] == f'{tmp_path}/lost.npy is gone'
+
+
+def test_what_a_call_is_told_is_heeded(checkpoint, inferencer, root, tmp_path):
+    config = prepare_config(CONFIG, guidance=False)
+    before = config.pretty_text
+    option = {'test_dataloader.dataset.timebase': {'fps': 25, 'stride': 8}}
+    found = WTALInferencer(config, checkpoint, device='cpu', cfg_options=option)(np.zeros((10, 128), np.float32))
+    assert found['predictions'][0]['duration'] == pytest.approx(3.2)
+    # It is the caller's, whose next checkpoint may have other sizes.
+    assert config.pretty_text == before
+    with pytest.raises(UserError, match=r'no folder|there is no'):
+        inferencer(root, videos=tmp_path / 'absent')
+    with pytest.raises(UserError, match='batch_size must be at least 1, found 0'):
+        inferencer(root, batch_size=0)
+
+
+def test_a_failure_waits_for_no_batch(inferencer, spoilt):
+    found = inferencer.find([spoilt / 'cut.npy', spoilt / 'a.npy'])
+    assert isinstance(next(inferencer.localize(iter([found[0]]))), Failure)
+    taken: list[str] = []
+
+    def watched():
+        for one in found:
+            taken.append(one.name)
+            yield one
+
+    assert isinstance(next(inferencer.localize(watched())), Failure)
+    assert taken == ['cut']
+    assert 'array_0 hold NaN' in inferencer(np.full((4, 128), np.nan))['failures'][0]['reason']
+
+
+@pytest.mark.parametrize('error', [torch.OutOfMemoryError, MemoryError])
+def test_a_video_whose_features_need_too_much_memory_stops_no_other(checkpoint, tmp_path, monkeypatch, error):
+    for name in ('30.mp4', '40.mp4'):
+        (tmp_path / name).write_text('x')
+    extract = StandIn.extract
+
+    def greedy(self, path, *, progress=None):
+        if path.stem == '30':
+            raise error('no memory')
+        return extract(self, path, progress=progress)
+
+    monkeypatch.setattr(StandIn, 'extract', greedy)
+    found = WTALInferencer(CONFIG, checkpoint, device='cpu', extractor=StandIn())(tmp_path)
+    assert (ids(found), found['failures']) == (['40'], [{'video': '30', 'reason': 'no memory'}])
 
 
 def test_features_without_a_grid_fail(checkpoint, root, tmp_path):

@@ -23,6 +23,7 @@ from ..video.video_files import cut, write_sound, write_video
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = str(ROOT / 'configs/quick/co2net_synthetic.py')
+GUIDED = str(ROOT / 'configs/quick/co2net_dual-prior_synthetic.py')
 EXTRACTOR = str(ROOT / 'configs/features/tiny_two-stream.py')
 CLASSES = ['High <Jump> & "run"', 'Tennis, swing', '跳水']
 
@@ -166,6 +167,21 @@ def test_exit_codes(infer, tmp_path):
         code, said = infer(*words, *(() if '--out' in words else ('--out', tmp_path / 'new')))
         assert (code, 'error: ' in said) == (2, True)
     assert not (tmp_path / 'new').exists()
+    (tmp_path / 'file').touch()
+    code, said = infer(folder, '--out', tmp_path / 'file')
+    assert (code, 'choose another with --out' in said) == (2, True)
+
+
+def test_odd_names(infer, tmp_path):
+    # The longest that an id may be; half-written files have longer names.
+    names = ['a --> b, "c"', "d'e  f", '跳水', '$x^2$', 'ü' * 125]
+    folder = write_features(tmp_path / 'features', *names)
+    code, said = infer(folder, '--out', tmp_path / 'found', '--top-k', '2')
+    assert code == 0, said
+    with (tmp_path / 'found' / 'predictions.csv').open(newline='') as file:
+        assert {row['video'] for row in csv.DictReader(file)} <= set(names)
+    for kind, end in (('vtt', '.vtt'), ('pictures', '.png')):
+        assert {path.name for path in (tmp_path / 'found' / kind).iterdir()} == {f'{name}{end}' for name in names}
 
 
 def test_what_was_found_before_an_interruption_stays(infer, tmp_path, monkeypatch):
@@ -232,8 +248,9 @@ def test_features_of_two_hours_need_no_texts_no_group_and_little_memory(checkpoi
     np.save(tmp_path / 'long.npy', rng.standard_normal((11_250, 128)).astype(np.float32))
     (tmp_path / 'features.json').write_text(json.dumps({'fps': 25, 'stride': 16}))
     said = run_alone(
-        *(tmp_path / 'long.npy', '--config', CONFIG, '--checkpoint', checkpoint, '--out', tmp_path / 'found'),
-        *('--device', 'cpu', '--top-k', '200', '--formats', 'json'),
+        *(tmp_path / 'long.npy', '--config', GUIDED, '--checkpoint', checkpoint, '--out', tmp_path / 'found'),
+        # Whose config is of a job, as those are that ask language models.
+        *('--extractor', EXTRACTOR, '--device', 'cpu', '--top-k', '200', '--formats', 'json'),
     )
     assert 'group False False' in said
     assert int(said.split('peak ')[1]) < 2048

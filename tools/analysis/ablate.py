@@ -82,7 +82,7 @@ def main(args: argparse.Namespace) -> None:
     if args.dry_run:
         _list(planned_runs(plan, selected, roots, repository=REPOSITORY))
         return
-    out = make_work_dir(args.out or work_dir / chosen)
+    out = make_work_dir(args.out or work_dir / chosen, option='--out')
     failures: list[Failure] = []
     if not args.tables_only:
         with runs_lock(make_work_dir(work_dir), 'ablate.py') as lock:

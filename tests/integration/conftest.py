@@ -1,14 +1,17 @@
 """A small embedded dataset, the command-line tools, each run in a process of its own as a user would, a guided run."""
 
+import json
 import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 import torch
+
+from mmwtal.priors.schema import PriorRecord
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = 'configs/quick/co2net_synthetic.py'
@@ -190,3 +193,15 @@ def walk(repo_root: Path) -> Callable[[str, str, Path], dict[str, str]]:
         return said
 
     return run
+
+
+def check_answers(records: Mapping[tuple[str, str], PriorRecord], labels: Mapping[str, str]) -> None:
+    """Check what a tiny random model said of videos with one label each, of which it saw four frames."""
+    assert records.keys() == {*labels.items()}
+    for record in records.values():
+        # Random words may be refused for what they say; that they are refused for their form would be our fault.
+        said = json.dumps([record.reason, dict(record.faults), dict(record.details)])
+        assert 'JSON' not in said
+        assert 'cut off' not in said
+        assert len(record.details['key']['frames']) == 4
+    assert any(record.text.key for record in records.values())
